@@ -1,0 +1,41 @@
+/** Runs every test file, and fails when none ran, or, under PRUNELAB_NO_SKIP, when one was skipped. */
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+
+const wanted = process.argv.slice(2);
+const files = ["src", "kernel", "scripts"]
+  .flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".test.ts"))
+      .map((name) => join(folder, name)),
+  )
+  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  .sort();
+if (files.length === 0) {
+  console.error(`no test file${wanted.length ? ` matches: ${wanted.join(" ")}` : ""}`);
+  process.exit(1);
+}
+
+// The spec reporter's closing lines are read for the counts: node --test exits 0 when nothing ran or all was skipped.
+const child = spawn(process.execPath, ["--import", "tsx", "--test", "--test-reporter=spec", ...files], {
+  stdio: ["ignore", "pipe", "inherit"],
+});
+let closing = "";
+child.stdout.on("data", (chunk: Buffer) => {
+  process.stdout.write(chunk);
+  closing = (closing + chunk.toString()).slice(-4096);
+});
+child.on("close", (code) => {
+  const count = (name: string) => Number(new RegExp(`^ℹ ${name} (\\d+)$`, "m").exec(closing)?.[1] ?? 0);
+  const skipped = count("skipped") + count("todo");
+  if (code === 0 && count("tests") === 0) {
+    console.error("no test ran");
+    process.exit(1);
+  }
+  if (code === 0 && skipped > 0 && process.env.PRUNELAB_NO_SKIP) {
+    console.error(`${skipped} tests were skipped where PRUNELAB_NO_SKIP allows none`);
+    process.exit(1);
+  }
+  process.exit(code ?? 1);
+});

@@ -1,0 +1,26 @@
+import type { Gemma3Config } from "./config.ts";
+import type { Tensor, TensorInfo } from "./tensor.ts";
+
+/** The two files that tokenizer libraries read, parsed. */
+export interface TokenizerFiles {
+  /** `tokenizer.json`, as Hugging Face's tokenizers library writes it. */
+  readonly tokenizer: Record<string, unknown>;
+  /** `tokenizer_config.json`. */
+  readonly tokenizerConfig: Record<string, unknown>;
+}
+
+/** Named bfloat16 tensors and a config. A dense and a pruned model have this one type, so no later stage can tell them apart. */
+export interface Checkpoint {
+  /** How reports call it, e.g. `"google/gemma-3-270m"`. */
+  readonly name: string;
+  readonly config: Gemma3Config;
+  /** In Hugging Face's names (`model.layers.0.self_attn.q_proj.weight`); a tied head is left out. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** Reads one tensor, lazily, by byte range. Throws a PrunelabError that names a tensor that is missing. */
+  read(name: string): Promise<Tensor>;
+  /** Hex digest of the weights and the config: equal digests mean equal weights. */
+  digest(): Promise<string>;
+  tokenizer(): Promise<TokenizerFiles>;
+  /** `generation_config.json`, parsed; made from the config where the checkpoint has none. */
+  generationConfig(): Promise<Record<string, unknown>>;
+}

@@ -1,0 +1,16 @@
+/** Name and shape of a tensor of a checkpoint, in Hugging Face's names. */
+export interface TensorInfo {
+  readonly name: string;
+  /** Outermost dimension first: `[out, in]` for a linear layer. */
+  readonly shape: readonly number[];
+}
+
+/** A tensor in memory: bfloat16 bits, row-major. */
+export interface Tensor extends TensorInfo {
+  readonly data: Uint16Array;
+}
+
+/** The number of elements of a shape; 1 for a scalar. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((count, size) => count * size, 1);
+}

@@ -1,0 +1,2 @@
+export type { Checkpoint } from "./checkpoint/checkpoint.ts";
+export { PrunelabError } from "./errors.ts";

@@ -1,0 +1,44 @@
+import type { OnProgress } from "../progress.ts";
+
+/** One question to a model: how likely is `continuation` after `context`? Spaces at the border belong to the continuation. */
+export interface LoglikelihoodRequest {
+  readonly context: string;
+  readonly continuation: string;
+}
+
+/** The answer: the natural-log probability of the whole continuation, and whether greedy decoding would have written it. */
+export interface Loglikelihood {
+  readonly sum: number;
+  readonly isGreedy: boolean;
+}
+
+/** Where the answers of finished batches are kept, so that a stopped run goes on. Keys are digests of a batch's token ids. */
+export interface Journal {
+  get(key: string): readonly Loglikelihood[] | undefined;
+  add(key: string, answers: readonly Loglikelihood[]): Promise<void>;
+}
+
+export interface LoglikelihoodOptions {
+  readonly journal?: Journal;
+  readonly onProgress?: OnProgress;
+}
+
+/** lm-evaluation-harness's contract of a model (its `api/model.py`): strings in, numbers out, answers in the order of the requests. */
+export interface LanguageModel {
+  readonly name: string;
+  /** Digest of the weights. */
+  readonly digest: string;
+  readonly parameterCount: number;
+  /** Longest input in tokens. */
+  readonly maxLength: number;
+  readonly specialTokens: SpecialTokens;
+  loglikelihood(requests: readonly LoglikelihoodRequest[], options?: LoglikelihoodOptions): Promise<Loglikelihood[]>;
+  release(): Promise<void>;
+}
+
+/** Text and id of the tokens that results files name. */
+export interface SpecialTokens {
+  readonly pad: readonly [string, number];
+  readonly eos: readonly [string, number];
+  readonly bos: readonly [string, number];
+}
