@@ -1,0 +1,109 @@
+/** Reads byte ranges of a file or a buffer. */
+import { type FileHandle, open, stat } from "node:fs/promises";
+import { messageOf, PrunelabError } from "../errors.ts";
+
+/** Bytes that are read by range. */
+export interface ByteSource {
+  /** What errors call it: the path of a file. */
+  readonly name: string;
+  readonly byteLength: number;
+  /** The bytes from `start` up to but not including `end`, in a buffer of their own. Many calls may run at once. */
+  slice(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** Node refuses to read 2 GiB or more in one call. */
+const largestRead = 2 ** 30;
+
+const adviceByCode: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file; check the path",
+  ENOTDIR: "there is no such file; check the path",
+  EISDIR: "it is a folder; check the path",
+  EACCES: "permission denied; change its permissions",
+  EPERM: "operation not permitted; change its permissions",
+  ELOOP: "its symbolic links go round in a circle; check the path",
+  EMFILE: "too many files are open; close some and run again",
+};
+
+/** A failure to read `path`, as the sentence a user needs. */
+export function asReadError(error: unknown, path: string): unknown {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  if (error instanceof PrunelabError || typeof code !== "string") return error;
+  return new PrunelabError(`cannot read ${path}: ${adviceByCode[code] ?? messageOf(error)}`, { cause: error });
+}
+
+function checkRange(source: ByteSource, start: number, end: number): void {
+  if (!(Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start <= end)) {
+    throw new RangeError(`invalid byte range of ${source.name}: ${start} to ${end}`);
+  }
+  if (end > source.byteLength) {
+    throw new PrunelabError(
+      `file is cut off: ${source.name}: needs ${formatBytes(end)}, has ${formatBytes(source.byteLength)}; download it again`,
+    );
+  }
+}
+
+/** `"1,234 bytes"`. */
+export function formatBytes(count: number): string {
+  return `${count.toLocaleString("en-US")} byte${count === 1 ? "" : "s"}`;
+}
+
+/** A source over bytes in memory. */
+export function bufferSource(bytes: Uint8Array, name = "buffer"): ByteSource {
+  const source: ByteSource = {
+    name,
+    byteLength: bytes.byteLength,
+    async slice(start, end) {
+      checkRange(source, start, end);
+      return Uint8Array.from(bytes.subarray(start, end));
+    },
+  };
+  return source;
+}
+
+/**
+ * A source over a file. Each `slice` opens the file anew, so that nothing is left open and nobody has to close it; a file
+ * that was replaced or changed since then is noticed.
+ *
+ * @throws PrunelabError when the file is missing, not a file, or not readable; `slice` also when the file has changed.
+ */
+export async function fileSource(path: string): Promise<ByteSource> {
+  // stat before open: opening a named pipe would wait for a writer for ever.
+  const first = await stat(path).catch((error) => {
+    throw asReadError(error, path);
+  });
+  if (!first.isFile()) throw new PrunelabError(`cannot read ${path}: it is no regular file; check the path`);
+  const source: ByteSource = {
+    name: path,
+    byteLength: first.size,
+    async slice(start, end) {
+      checkRange(source, start, end);
+      return withFile(path, async (handle) => {
+        const now = await handle.stat();
+        if (now.size !== first.size || now.mtimeMs !== first.mtimeMs || now.ino !== first.ino) {
+          throw new PrunelabError(`file has changed since it was opened: ${path}; open it again`);
+        }
+        const bytes = new Uint8Array(end - start);
+        for (let done = 0; done < bytes.length; ) {
+          const length = Math.min(bytes.length - done, largestRead);
+          const { bytesRead } = await handle.read(bytes, done, length, start + done);
+          if (bytesRead === 0) throw new PrunelabError(`file was cut off while it was read: ${path}; open it again`);
+          done += bytesRead;
+        }
+        return bytes;
+      });
+    },
+  };
+  return source;
+}
+
+async function withFile<T>(path: string, use: (handle: FileHandle) => Promise<T>): Promise<T> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, "r");
+    return await use(handle);
+  } catch (error) {
+    throw asReadError(error, path);
+  } finally {
+    await handle?.close();
+  }
+}
