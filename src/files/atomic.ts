@@ -20,7 +20,7 @@ const adviceByCode: Readonly<Record<string, string>> = {
 };
 
 /** A failure to write, as the sentence a user needs; anything that is no failure of the file system comes back as it is. */
-function asWriteError(error: unknown, path: string): unknown {
+export function asWriteError(error: unknown, path: string): unknown {
   const code = (error as NodeJS.ErrnoException | null)?.code;
   const syscall = (error as NodeJS.ErrnoException | null)?.syscall;
   if (error instanceof PrunelabError || typeof code !== "string" || typeof syscall !== "string") return error;
