@@ -1,0 +1,84 @@
+/** Checks what a caller asks of `prune` at the door, so that everything behind it takes checked values. */
+import { PrunelabError } from "../errors.ts";
+import type { OnProgress } from "../progress.ts";
+
+/** The known methods: what makes a weight important. */
+export const pruningMethods = ["magnitude", "random"] as const;
+export type PruningMethod = (typeof pruningMethods)[number];
+
+/**
+ * Where the least important weights are looked for: in each tensor, in each output row, in all tensors of the scope
+ * together, or `n` of every `m` consecutive weights along the input dimension. `n:m` counts the weights that become
+ * zero, as the Wanda repository's `prune_n:prune_m` does; for 2:4 and 4:8 that is also the hardware's reading.
+ */
+export type PruningPattern = "tensor" | "row" | "global" | `${number}:${number}`;
+
+export interface PruneOptions {
+  /** `"magnitude"`: the smallest |w| go first. `"random"`: the control, any weight may go. */
+  readonly method: PruningMethod;
+  /** Share of the weights in scope that are zero afterwards, in [0, 1). May be left out where the pattern is `n:m`. */
+  readonly sparsity?: number;
+  /** Default `"tensor"`. */
+  readonly pattern?: PruningPattern;
+  /** Regular expression on tensor names; default: the seven linear layers inside the blocks, not the embedding. */
+  readonly scope?: RegExp | string;
+  /** An integer; only `"random"` uses it. Default 0. */
+  readonly seed?: number;
+  readonly onProgress?: OnProgress;
+}
+
+/** The linear layers inside the blocks: what the pruning literature prunes (Wanda's and SparseGPT's `find_layers`). */
+export const linearLayers: RegExp = /^model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)\.weight$/;
+
+/** Options of `prune`, checked and with their defaults. */
+export interface PruningPlan {
+  readonly method: PruningMethod;
+  /** In [0, 1). */
+  readonly sparsity: number;
+  readonly pattern: "tensor" | "row" | "global" | { readonly zeros: number; readonly of: number };
+  readonly scope: RegExp;
+  readonly seed: number;
+}
+
+/** Throws a PrunelabError that names the option, its value and what is allowed. */
+export function planPruning(options: PruneOptions): PruningPlan {
+  const { method, sparsity, pattern = "tensor", seed = 0 } = options;
+  if (!pruningMethods.includes(method)) {
+    throw new PrunelabError(`unknown pruning method: ${method}; choose one of ${pruningMethods.join(", ")}`);
+  }
+  if (!Number.isSafeInteger(seed)) {
+    throw new PrunelabError(`invalid seed; not an integer: ${seed}; choose e.g. 0`);
+  }
+  const scope = parseScope(options.scope);
+  const nm = /^(\d{1,6}):(\d{1,6})$/.exec(pattern);
+  if (nm) {
+    const [zeros, of] = [Number(nm[1]), Number(nm[2])];
+    if (zeros >= of) {
+      throw new PrunelabError(
+        `invalid pattern; would zero ${zeros} of every ${of} weights: ${pattern}; choose e.g. 2:4`,
+      );
+    }
+    if (sparsity !== undefined && sparsity !== zeros / of) {
+      throw new PrunelabError(
+        `sparsity does not fit the pattern: ${sparsity} with ${pattern}, which zeroes ${zeros / of}; leave sparsity out`,
+      );
+    }
+    return { method, sparsity: zeros / of, pattern: { zeros, of }, scope, seed };
+  }
+  if (pattern !== "tensor" && pattern !== "row" && pattern !== "global") {
+    throw new PrunelabError(`unknown pruning pattern: ${pattern}; choose tensor, row, global or n:m such as 2:4`);
+  }
+  if (typeof sparsity !== "number" || !(sparsity >= 0 && sparsity < 1)) {
+    throw new PrunelabError(`invalid sparsity; not a number in [0, 1): ${sparsity}; choose e.g. 0.5`);
+  }
+  return { method, sparsity, pattern, scope, seed };
+}
+
+/** A scope as a regular expression. Throws a PrunelabError where it is none. */
+export function parseScope(scope: RegExp | string | undefined): RegExp {
+  try {
+    return scope === undefined ? linearLayers : new RegExp(scope);
+  } catch {
+    throw new PrunelabError(`invalid scope; not a regular expression: ${scope}; choose e.g. mlp.down_proj`);
+  }
+}

@@ -1,0 +1,133 @@
+/** Prunes a checkpoint: reads the tensors in scope, zeroes the least important weights of copies, returns a new checkpoint. */
+import { createHash } from "node:crypto";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { Tensor } from "../checkpoint/tensor.ts";
+import { PrunelabError } from "../errors.ts";
+import { linearLayers, type PruneOptions, type PruningPlan, planPruning } from "./options.ts";
+import { scoreOf } from "./scores.ts";
+import { findThreshold, zeroBelow, zeroInSpans } from "./select.ts";
+import { countZeros, type SparsityReport, summarizeSparsity, tensorsInScope, zeroCounts } from "./sparsity.ts";
+
+/** A checkpoint as any other, with the account of what pruning did. */
+export interface PrunedCheckpoint extends Checkpoint {
+  readonly report: SparsityReport;
+}
+
+/**
+ * A checkpoint whose least important weights are zero (magnitude pruning: Han et al. 2015, arXiv 1506.02626). The given
+ * one is not touched; the pruned tensors are held in memory, the others still read from it. What is kept, is kept bit
+ * by bit; what goes, becomes +0.
+ *
+ * The count is exact: round(n × sparsity) weights of each tensor, row or whole scope are zero. Weights that are zero
+ * already (-0 too) count and go first; of equal magnitudes those at lower indices go first, globally those of earlier
+ * tensors. Only where more than that many were zero before, all of them stay zero.
+ *
+ * Throws a PrunelabError for a bad option, a scope that matches nothing, weights that are not finite, or rows that
+ * the m of an `n:m` pattern does not divide.
+ */
+export async function prune(dense: Checkpoint, options: PruneOptions): Promise<PrunedCheckpoint> {
+  const plan = planPruning(options);
+  const infos = tensorsInScope(dense, plan.scope);
+  for (const { name, shape } of infos) checkRows(name, shape.at(-1) ?? 1, plan);
+  const tensors: Tensor[] = [];
+  const zerosBefore: number[] = [];
+  for (const [index, { name }] of infos.entries()) {
+    options.onProgress?.({ step: "prune", done: index, total: infos.length, unit: "tensors" });
+    const read = await dense.read(name);
+    checkFinite(read);
+    const tensor = { ...read, data: read.data.slice() };
+    zerosBefore.push(countZeros(tensor.data));
+    if (plan.pattern !== "global") zeroLeastImportant([tensor], plan);
+    tensors.push(tensor);
+  }
+  if (plan.pattern === "global") zeroLeastImportant(tensors, plan);
+  options.onProgress?.({ step: "prune", done: infos.length, total: infos.length, unit: "tensors" });
+
+  const counts = tensors.map(({ name, data }, index) => {
+    const zeros = countZeros(data);
+    return { name, ...zeroCounts(data.length, zeros, zeros - zerosBefore[index]!) };
+  });
+  const name = prunedName(dense.name, plan);
+  return overlay(dense, tensors, name, summarizeSparsity({ name, tensors: dense.tensors }, counts));
+}
+
+/** Prunes tensors in place: each row or span, or all of them together. */
+function zeroLeastImportant(tensors: readonly Tensor[], plan: PruningPlan): void {
+  const score = scoreOf(plan);
+  const scratch = new Uint32Array(Math.max(...tensors.map(({ data }) => data.length)));
+  let scored = -1;
+  const scores = (index: number) => {
+    const { name, data } = tensors[index]!;
+    const part = scratch.subarray(0, data.length);
+    if (scored !== index) score(name, data, part);
+    scored = index;
+    return part;
+  };
+  if (plan.pattern === "tensor" || plan.pattern === "global") {
+    const total = tensors.reduce((sum, { data }) => sum + data.length, 0);
+    const count = Math.round(total * plan.sparsity);
+    let threshold = findThreshold({ parts: tensors.length, scores }, count, 16);
+    for (const [index, { data }] of tensors.entries()) {
+      threshold = { ...threshold, ties: zeroBelow(data, scores(index), threshold) };
+    }
+    return;
+  }
+  for (const [index, { data, shape }] of tensors.entries()) {
+    const columns = shape.at(-1) ?? 1;
+    const { of, zeros } =
+      plan.pattern === "row" ? { of: columns, zeros: Math.round(columns * plan.sparsity) } : plan.pattern;
+    zeroInSpans(data, scores(index), of, zeros);
+  }
+}
+
+function checkRows(name: string, columns: number, { pattern }: PruningPlan): void {
+  if (typeof pattern === "string" || columns % pattern.of === 0) return;
+  throw new PrunelabError(
+    `rows are not divisible by ${pattern.of}: ${name}: ${columns} columns; choose another pattern or leave it out of scope`,
+  );
+}
+
+function checkFinite({ name, data }: Tensor): void {
+  for (let index = 0; index < data.length; index++) {
+    if ((data[index]! & 0x7f80) === 0x7f80) {
+      throw new PrunelabError(`weights are not finite: ${name}: at index ${index}; get the checkpoint again`);
+    }
+  }
+}
+
+/** E.g. `google/gemma-3-270m-magnitude-50`, `…-magnitude-2of4`, `…-random-row-62.5-seed1-mlp.down_proj`. */
+function prunedName(name: string, { method, sparsity, pattern, scope, seed }: PruningPlan): string {
+  const percent = String(Number((100 * sparsity).toPrecision(12)));
+  const where = typeof pattern === "object" ? [`${pattern.zeros}of${pattern.of}`] : [pattern, percent];
+  const parts = [name, method, ...where.filter((part) => part !== "tensor")];
+  if (method === "random") parts.push(`seed${seed}`);
+  if (scope !== linearLayers) parts.push(scope.source.replace(/[^\w.]+/g, "-").replace(/^[-.]+|[-.]+$/g, ""));
+  return parts.join("-");
+}
+
+/** The checkpoint with some of its tensors replaced. */
+function overlay(
+  dense: Checkpoint,
+  tensors: readonly Tensor[],
+  name: string,
+  report: SparsityReport,
+): PrunedCheckpoint {
+  const replaced = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  let digest: Promise<string> | undefined;
+  return {
+    name,
+    report,
+    config: dense.config,
+    tensors: dense.tensors,
+    read: async (wanted) => replaced.get(wanted) ?? dense.read(wanted),
+    digest: () => (digest ??= digestOf(dense, tensors)),
+    tokenizer: () => dense.tokenizer(),
+    generationConfig: () => dense.generationConfig(),
+  };
+}
+
+async function digestOf(dense: Checkpoint, tensors: readonly Tensor[]): Promise<string> {
+  const hash = createHash("sha256").update(await dense.digest());
+  for (const { name, data } of tensors) hash.update(`\0${name}\0`).update(data);
+  return hash.digest("hex");
+}
