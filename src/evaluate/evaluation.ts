@@ -11,6 +11,8 @@ export interface Evaluation {
   readonly startedAt: Date;
   /** Wall time of the whole evaluation. */
   readonly seconds: number;
+  /** Answers that came from an earlier run of the same weights. */
+  readonly reusedAnswers: number;
   readonly tasks: readonly TaskEvaluation[];
   readonly groups: readonly GroupEvaluation[];
 }

@@ -1,13 +1,5 @@
 /** What a benchmark is: an object of data and small pure functions, in lm-evaluation-harness's terms. */
-
-/** Where rows are on the Hub. */
-export interface DatasetRef {
-  /** Hub id, e.g. `"Rowan/hellaswag"`. */
-  readonly path: string;
-  /** The set's configuration, e.g. an MMLU subject. */
-  readonly name?: string;
-  readonly split: string;
-}
+import type { DatasetRef } from "../datasets/source.ts";
 
 /** A metric of multiple choice; `acc_norm` divides a log-likelihood by the choice's length in characters. */
 export type Metric = "acc" | "acc_norm";
@@ -16,6 +8,7 @@ export type Metric = "acc" | "acc_norm";
  * A multiple-choice benchmark. `Row` is a row as the Hub serves it, `Doc` what `processDoc` makes of it.
  *
  * A document with n choices becomes n questions: how likely is `" " + choice` after the context?
+ * (The functions are written as methods, so that a task with a narrow `Doc` is a `Task`.)
  */
 export interface Task<Row = Record<string, unknown>, Doc = Row> {
   /** lm-eval's task name. */
@@ -38,19 +31,18 @@ export interface Task<Row = Record<string, unknown>, Doc = Row> {
   /** Text before everything else, with its own line ends. */
   readonly description?: string;
   /** Checks a row and gives the document that samples files carry; throws a PrunelabError on a malformed row. */
-  readonly processDoc: (row: Row) => Doc;
+  processDoc(row: Row): Doc;
   /** The context, or one for each choice where the choices stand in the context (WinoGrande). */
-  readonly docToText: (doc: Doc) => string | readonly string[];
+  docToText(doc: Doc): string | readonly string[];
   /** The continuations, without the space between context and continuation. */
-  readonly docToChoice: (doc: Doc) => readonly string[];
+  docToChoice(doc: Doc): readonly string[];
   /** Index of the right choice. */
-  readonly docToTarget: (doc: Doc) => number;
+  docToTarget(doc: Doc): number;
   /** What samples files call the target, where that is not the index. */
-  readonly targetText?: (doc: Doc) => string;
+  targetText?(doc: Doc): string;
   readonly metrics: readonly Metric[];
   /** lm-eval's own templates, for the `configs` of a results file: they say in its language what the functions above do. */
   readonly config: {
-    readonly tag?: string | readonly string[];
     readonly process_docs?: string;
     readonly doc_to_text: string;
     readonly doc_to_choice: string | readonly string[];

@@ -1,0 +1,159 @@
+/** Reads benchmarks from a folder of their original files, and gives the rows the fields that the Hub serves. */
+
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { PrunelabError } from "../errors.ts";
+import { readCsv } from "./csv.ts";
+import { atPlace, isRow, objectField, textField, wrongField } from "./fields.ts";
+import { readJsonLines } from "./jsonl.ts";
+import type { DatasetRef, PlacedRow, Row } from "./source.ts";
+
+/** How one set lies in a folder. */
+interface Layout {
+  /** Files that may hold a split, the complete ones first; the first that is there is read. */
+  readonly files: (ref: DatasetRef) => readonly SplitFile[];
+  readonly read: (path: string, ref: DatasetRef) => Promise<PlacedRow[]>;
+}
+
+interface SplitFile {
+  readonly file: string;
+  /** Set where the file holds only some of the split's rows. */
+  readonly partial?: true;
+}
+
+/** By the set's id on the Hub. */
+const layouts: Record<string, Layout> = {
+  // `validation_sample1000` is our own name for a random thousand of the validation rows.
+  "Rowan/hellaswag": {
+    files: ({ split }) =>
+      ({
+        train: [
+          { file: "hellaswag/hellaswag_train.jsonl" },
+          { file: "hellaswag/hellaswag_train_head.jsonl", partial: true as const },
+        ],
+        validation: [
+          { file: "hellaswag/hellaswag_val.jsonl" },
+          { file: "hellaswag/hellaswag_val_first200.jsonl", partial: true as const },
+        ],
+        validation_sample1000: [{ file: "hellaswag/hellaswag_val_sample1000_original.jsonl", partial: true as const }],
+      })[split] ?? [],
+    read: (path) => jsonl(path, hellaswagRow),
+  },
+  "cais/mmlu": {
+    files: ({ name, split }) => {
+      const folder = { dev: "dev", validation: "val", test: "test" }[split];
+      return folder ? [{ file: `mmlu/${folder}/${name}_${folder}.csv` }] : [];
+    },
+    read: async (path, { name }) =>
+      (await readCsv(path)).map(({ fields, place }) => ({
+        row: atPlace(place, () => mmluRow(fields, name ?? "")),
+        place,
+      })),
+  },
+  "baber/piqa": {
+    files: ({ split }) =>
+      ({ train: [{ file: "piqa/train.jsonl" }], validation: [{ file: "piqa/valid.jsonl" }] })[split] ?? [],
+    read: async (path) => withLabels(await jsonl(path, ({ goal, sol1, sol2 }) => ({ goal, sol1, sol2 })), path),
+  },
+  "allenai/ai2_arc": {
+    files: ({ name, split }) => {
+      const part = { train: "Train", validation: "Dev", test: "Test" }[split];
+      return part ? [{ file: `arc/${name}/${name}-${part}.jsonl` }] : [];
+    },
+    read: (path) => jsonl(path, arcRow),
+  },
+  "allenai/winogrande": {
+    files: ({ split }) =>
+      ({ train: [{ file: "winogrande/train_xl.jsonl" }], validation: [{ file: "winogrande/dev.jsonl" }] })[split] ?? [],
+    read: (path) => jsonl(path, ({ sentence, option1, option2, answer }) => ({ sentence, option1, option2, answer })),
+  },
+  // BoolQ's own files have the passage alone; the Hub's copy, SuperGLUE's, begins each passage with its title and " -- ".
+  "aps/super_glue": {
+    files: ({ name, split }) => {
+      const file = { train: "boolq/train.jsonl", validation: "boolq/dev.jsonl" }[split];
+      return name === "boolq" && file ? [{ file }] : [];
+    },
+    read: (path) => jsonl(path, boolqRow),
+  },
+};
+
+/** The rows of a set in a folder, or undefined where the folder does not have them. */
+export async function readFolder(
+  folder: string,
+  ref: DatasetRef,
+): Promise<{ rows: PlacedRow[]; path: string; complete: boolean } | undefined> {
+  const layout = layouts[ref.path];
+  for (const { file, partial } of layout?.files(ref) ?? []) {
+    const path = join(folder, file);
+    if (await exists(path)) return { rows: await layout!.read(path, ref), path, complete: !partial };
+  }
+  return undefined;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function jsonl(path: string, toHub: (row: Row, index: number) => Row): Promise<PlacedRow[]> {
+  const rows: PlacedRow[] = [];
+  for await (const { row, place } of readJsonLines(path)) {
+    rows.push({ row: atPlace(place, () => toHub(row, rows.length)), place });
+  }
+  return rows;
+}
+
+/** The Hub has labels as strings. A row that was rebuilt from a preprocessed copy keeps its mark. */
+function hellaswagRow(row: Row): Row {
+  const { ind, activity_label, ctx_a, ctx_b, ctx, endings, source_id, split, split_type, label, reconstructed } = row;
+  return {
+    ...{ ind, activity_label, ctx_a, ctx_b, ctx, endings, source_id, split, split_type },
+    label: typeof label === "number" ? String(label) : label,
+    ...(reconstructed === undefined ? {} : { reconstructed }),
+  };
+}
+
+/** Fields: question, four choices, the answer's letter. */
+function mmluRow(fields: readonly string[], subject: string): Row {
+  if (fields.length !== 6) throw new PrunelabError(`a record must have 6 fields: ${fields.length}`);
+  const [question, ...rest] = fields;
+  const letter = rest.pop()!;
+  const answer = ["A", "B", "C", "D"].indexOf(letter);
+  if (answer < 0) throw wrongField("answer", "A, B, C or D", letter);
+  return { question, subject: subject, choices: rest, answer };
+}
+
+function arcRow(row: Row): Row {
+  const question = objectField(row, "question");
+  const choices = question.choices;
+  if (!Array.isArray(choices) || !choices.every(isRow))
+    throw wrongField("question.choices", "a list of objects", choices);
+  return {
+    id: row.id,
+    question: textField(question, "stem"),
+    choices: {
+      text: choices.map((choice) => textField(choice, "text")),
+      label: choices.map((choice) => textField(choice, "label")),
+    },
+    answerKey: row.answerKey,
+  };
+}
+
+function boolqRow(row: Row, index: number): Row {
+  if (typeof row.answer !== "boolean") throw wrongField("answer", "true or false", row.answer);
+  return { question: row.question, passage: row.passage, idx: index, label: Number(row.answer) };
+}
+
+/** PIQA keeps its labels, 0 or 1, in a file beside, one a line. */
+async function withLabels(rows: PlacedRow[], path: string): Promise<PlacedRow[]> {
+  const labelsPath = path.replace(/\.jsonl$/, "-labels.lst");
+  const labels = (await readCsv(labelsPath)).flatMap(({ fields }) => fields);
+  if (labels.length !== rows.length) {
+    throw new PrunelabError(
+      `labels do not fit the rows: ${labelsPath} has ${labels.length}, ${path} has ${rows.length}; get both files again`,
+    );
+  }
+  return rows.map(({ row, place }, index) => ({ row: { ...row, label: Number(labels[index]) }, place }));
+}

@@ -1,0 +1,64 @@
+/** The rows of a set, from the first source that has them: a folder, the Hub, the demo inside this package. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { PrunelabError } from "../errors.ts";
+import { packageRoot } from "../files/package-root.ts";
+import { locateDataset } from "../hub/dataset-source.ts";
+import { readFolder } from "./folder.ts";
+import { readParquet } from "./parquet.ts";
+import type { DataSource, DatasetRef, PlacedRow } from "./source.ts";
+
+export interface LoadRowsOptions {
+  /** A folder with the benchmarks' original files; by default that in the environment's PRUNELAB_DATA, if any. */
+  readonly folder?: string | undefined;
+  /** Brings a split's parquet files into the cache; by default from the Hub. */
+  readonly locate?: (
+    path: string,
+    name: string | undefined,
+    split: string,
+  ) => Promise<{ files: string[]; source: string }>;
+}
+
+/**
+ * All rows of a split, with the fields that the Hub serves and their places for errors. The demo is taken only where no
+ * folder was named, so that a number from it never stands in for one from the user's own data.
+ *
+ * @throws PrunelabError where no source has the rows, or a file is malformed.
+ */
+export async function loadRows(
+  ref: DatasetRef,
+  { folder = process.env.PRUNELAB_DATA, locate = locateDataset }: LoadRowsOptions = {},
+): Promise<{ rows: PlacedRow[]; source: DataSource }> {
+  const passedOver: string[] = [];
+  if (folder) {
+    if (!existsSync(folder)) throw new PrunelabError(`no such folder: ${folder}; correct PRUNELAB_DATA or unset it`);
+    const found = await readFolder(folder, ref);
+    if (found)
+      return { rows: found.rows, source: { kind: "folder", where: found.path, complete: found.complete, passedOver } };
+    passedOver.push(`${folder} has no ${nameOf(ref)}`);
+  }
+
+  let located: { files: string[]; where: string } | undefined;
+  try {
+    const { files, source } = await locate(ref.path, ref.name, ref.split);
+    located = { files, where: source };
+  } catch (error) {
+    if (!(error instanceof PrunelabError)) throw error;
+    passedOver.push(error.message);
+  }
+  if (located) {
+    const rows = (await Promise.all(located.files.map(readParquet))).flat();
+    return { rows, source: { kind: "hub", where: located.where, complete: true, passedOver } };
+  }
+
+  const demo = folder ? undefined : await readFolder(join(packageRoot(), "data", "tasks"), ref);
+  if (!demo)
+    throw new PrunelabError(
+      `no rows for ${nameOf(ref)}: ${passedOver.join("; ")}; set PRUNELAB_DATA to a folder that has them`,
+    );
+  return { rows: demo.rows, source: { kind: "demo", where: demo.path, complete: false, passedOver } };
+}
+
+function nameOf({ path, name, split }: DatasetRef): string {
+  return `${path}${name ? ` ${name}` : ""} (${split})`;
+}

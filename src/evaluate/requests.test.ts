@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { findTasks } from "../tasks/find-tasks.ts";
+import { loadDocuments } from "../tasks/load-documents.ts";
+import { shared, skipWithoutShared } from "../testing.test-helper.ts";
+import { documentMetrics, taskMetrics } from "./metrics.ts";
+import { buildRequests } from "./requests.ts";
+
+interface ReferenceLine {
+  readonly target: string;
+  readonly loglikelihoods: readonly number[];
+  readonly is_greedy: readonly boolean[];
+  readonly acc: number;
+  readonly acc_norm?: number;
+  /** The first documents only. */
+  readonly context?: string;
+  readonly continuations?: readonly string[];
+}
+
+const scores: Record<string, Record<string, number>> = {
+  hellaswag: { acc: 0.435, acc_norm: 0.51 },
+  mmlu_abstract_algebra: { acc: 0.23 },
+  mmlu_high_school_computer_science: { acc: 0.22 },
+  boolq: { acc: 0.625 },
+  arc_easy: { acc: 0.55, acc_norm: 0.59 },
+  winogrande: { acc: 0.54 },
+};
+
+for (const task of findTasks(Object.keys(scores)).tasks) {
+  test(`asks and scores ${task.task} as lm-eval does`, { skip: skipWithoutShared }, async () => {
+    const { docs } = await loadDocuments(task, { folder: join(shared!, "data"), limit: 200 });
+    const text = await readFile(join(shared!, `reference/samples/base/${task.task}.jsonl`), "utf8");
+    const reference = text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as ReferenceLine);
+    assert.equal(docs.length, reference.length);
+    const samples = docs.map((doc, docId) => {
+      const expected = reference[docId]!;
+      const requests = buildRequests(task, doc);
+      const target = task.docToTarget(doc);
+      assert.equal(task.targetText?.(doc) ?? String(target), expected.target);
+      if (expected.context !== undefined) {
+        // The reference keeps the first context; WinoGrande has two.
+        assert.equal(requests[0]?.context, expected.context);
+        assert.deepEqual(
+          requests.map(({ continuation }) => continuation),
+          expected.continuations,
+        );
+      }
+      const answers = expected.loglikelihoods.map((sum, index) => ({ sum, isGreedy: expected.is_greedy[index]! }));
+      const metrics = documentMetrics(task, doc, answers);
+      const { acc, acc_norm } = expected;
+      assert.deepEqual(metrics, acc_norm === undefined ? { acc } : { acc, acc_norm }, `document ${docId}`);
+      return { docId, doc, target, requests, answers, metrics };
+    });
+    const values = Object.entries(taskMetrics(task, samples)).map(([metric, { value }]) => [metric, value]);
+    assert.deepEqual(Object.fromEntries(values), scores[task.task]);
+  });
+}
+
+test("puts the description, or what is given instead, before the context", () => {
+  const [task] = findTasks(["mmlu_formal_logic"]).tasks;
+  const doc = { question: " \nQ ", choices: ["w", "x", "y", "z"], answer: 1 };
+  const described = "The following are multiple choice questions (with answers) about formal logic.\n\n";
+  const asked = "Q\nA. w\nB. x\nC. y\nD. z\nAnswer:";
+  assert.deepEqual(buildRequests(task!, doc)[1], { context: described + asked, continuation: " B" });
+  assert.equal(buildRequests(task!, doc, "shots\n\n")[3]?.context, `shots\n\n${asked}`);
+});
+
+test("WinoGrande has a context for each option and one continuation", () => {
+  const [task] = findTasks(["winogrande"]).tasks;
+  const doc = { sentence: "The cat fled as _ barked _.  ", option1: "Rex", option2: "Tom", answer: "2" };
+  assert.deepEqual(buildRequests(task!, doc), [
+    { context: "The cat fled as Rex", continuation: " barked _." },
+    { context: "The cat fled as Tom", continuation: " barked _." },
+  ]);
+  assert.equal(task!.docToTarget(doc), 1);
+  assert.equal(task!.targetText?.(doc), "barked _.");
+});

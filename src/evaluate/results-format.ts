@@ -1,0 +1,142 @@
+/**
+ * lm-eval 0.4.13's results and samples files, key by key (its `result_schema.py`, `evaluation_tracker.py`).
+ * `Float` is number in a file that was read, and PythonFloat in one to be written, where 1 must be spelled `1.0`.
+ */
+
+/** `results_<date>.json`. */
+export interface ResultsFile<Float = number> {
+  /** Metrics by task, and then by group. */
+  readonly results: Readonly<Record<string, ResultEntry<Float>>>;
+  /** The groups' entries of `results` again; absent where no group was scored. */
+  readonly groups?: Readonly<Record<string, ResultEntry<Float>>> | undefined;
+  /** Names of a group's direct members. */
+  readonly group_subtasks: Readonly<Record<string, readonly string[]>>;
+  readonly configs: Readonly<Record<string, TaskConfig<Float>>>;
+  /** A task's version is a float, a group's a string. */
+  readonly versions: Readonly<Record<string, Float | string>>;
+  /** Number of examples in the prompt. */
+  readonly "n-shot": Readonly<Record<string, number>>;
+  readonly higher_is_better: Readonly<Record<string, Readonly<Record<string, boolean>>>>;
+  /** Documents in the split, and documents scored. */
+  readonly "n-samples": Readonly<Record<string, { readonly original: number; readonly effective: number }>>;
+  readonly config: RunConfig<Float>;
+  readonly git_hash: null;
+  /** Start, in seconds since 1970. */
+  readonly date: Float;
+  readonly pretty_env_info: string;
+  /** Always "N/A", lm-eval's own word where that library is not in use. */
+  readonly transformers_version: string;
+  /** The version whose rules were followed; the program itself is named in `prunelab`. */
+  readonly lm_eval_version: string;
+  readonly upper_git_hash: null;
+  /** Text and id of a token. */
+  readonly tokenizer_pad_token: readonly [string, string];
+  readonly tokenizer_eos_token: readonly [string, string];
+  readonly tokenizer_bos_token: readonly [string, string];
+  readonly eot_token_id: number;
+  readonly max_length: number;
+  /** SHA-256 over the doc, prompt and target hashes of all samples. */
+  readonly task_hashes: Readonly<Record<string, string>>;
+  readonly model_source: string;
+  readonly model_name: string;
+  readonly model_name_sanitized: string;
+  readonly system_instruction: null;
+  readonly system_instruction_sha: null;
+  readonly fewshot_as_multiturn: null;
+  readonly chat_template: null;
+  readonly chat_template_sha: null;
+  readonly total_evaluation_time_seconds: string;
+  /** Ours, and not in lm-eval's files. */
+  readonly prunelab: {
+    readonly version: string;
+    readonly model_digest: string;
+    /** Where each task's documents were read, and whether all of the split were there. */
+    readonly data_sources: Readonly<Record<string, { kind: string; where: string; complete: boolean }>>;
+  };
+}
+
+/** The metrics of a task or a group, under keys such as `"acc,none"` and `"acc_stderr,none"`; "N/A" is no value. */
+export interface ResultEntry<Float = number> {
+  readonly name: string;
+  readonly alias: string;
+  /** Documents scored. */
+  readonly sample_len: number;
+  readonly [metric: `${string},${string}`]: Float | "N/A";
+  /** Documents behind each metric; groups only. */
+  readonly sample_count?: Readonly<Record<string, number>>;
+}
+
+/** How a task was asked. */
+export interface TaskConfig<Float = number> {
+  readonly task: string;
+  readonly task_alias?: string | undefined;
+  readonly dataset_path: string;
+  readonly dataset_name?: string | undefined;
+  readonly training_split?: string | undefined;
+  readonly validation_split?: string | undefined;
+  readonly test_split?: string | undefined;
+  readonly fewshot_split?: string | undefined;
+  readonly process_docs?: string | undefined;
+  readonly doc_to_text: string;
+  readonly doc_to_target: string;
+  readonly unsafe_code: false;
+  readonly doc_to_choice: string | readonly string[];
+  readonly description: string;
+  readonly target_delimiter: string;
+  readonly fewshot_delimiter: string;
+  readonly fewshot_config: Readonly<Record<string, unknown>>;
+  readonly num_fewshot: number;
+  readonly metric_list: readonly { metric: string; aggregation: string; higher_is_better: boolean }[];
+  readonly output_type: "multiple_choice";
+  readonly repeats: number;
+  readonly should_decontaminate: boolean;
+  readonly doc_to_decontamination_query?: string | undefined;
+  readonly metadata: { readonly version: Float; readonly pretrained: string; readonly config_source: string };
+}
+
+/** How the run was started. */
+export interface RunConfig<Float = number> {
+  readonly model: string;
+  readonly model_args: { readonly pretrained: string };
+  readonly model_num_parameters: number;
+  readonly model_dtype: string;
+  readonly model_revision: string;
+  readonly model_sha: string;
+  readonly batch_size: string;
+  readonly batch_sizes: readonly number[];
+  readonly device: string;
+  readonly use_cache: null;
+  readonly limit: Float | null;
+  /** lm-eval's default; no metric here needs a bootstrap. */
+  readonly bootstrap_iters: number;
+  readonly gen_kwargs: Readonly<Record<string, never>>;
+  readonly random_seed: number;
+  readonly numpy_seed: number;
+  readonly torch_seed: number;
+  readonly fewshot_seed: number;
+}
+
+/** A line of `samples_<task>_<date>.jsonl`; after the named keys follow the metrics' values, 0 or 1. */
+export interface SampleLine<Float = number> {
+  /** Index of the document within the split. */
+  readonly doc_id: number;
+  readonly doc: Readonly<Record<string, unknown>>;
+  /** The right choice's index, or a text where the task has one. */
+  readonly target: string;
+  /** The requests, under `gen_args_0`, `gen_args_1` …: context and continuation. */
+  readonly arguments: Readonly<Record<string, { readonly arg_0: string; readonly arg_1: string }>>;
+  /** For each request its one answer: the log-likelihood in Python's spelling, and "True" where greedy. */
+  readonly resps: readonly (readonly [readonly [string, string]])[];
+  readonly filtered_resps: readonly (readonly [string, string])[];
+  readonly filter: "none";
+  /** Names of the metrics that follow. */
+  readonly metrics: readonly string[];
+  /** SHA-256 of the document as indented JSON. */
+  readonly doc_hash: string;
+  /** SHA-256 of the first request's context. */
+  readonly prompt_hash: string;
+  /** SHA-256 of the target. */
+  readonly target_hash: string;
+  readonly acc?: Float;
+  readonly acc_norm?: Float;
+}

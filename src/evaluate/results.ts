@@ -1,0 +1,260 @@
+/** An evaluation in lm-eval's files: one of results, and for each task one of samples. */
+import { createHash } from "node:crypto";
+import { arch, platform } from "node:os";
+import { join } from "node:path";
+import { writeFileAtomic } from "../files/atomic.ts";
+import { packageVersion } from "../files/package-root.ts";
+import type { Task, TaskGroup } from "../tasks/task.ts";
+import type { Evaluation, Metrics, Sample, TaskEvaluation } from "./evaluation.ts";
+import { PythonFloat, pythonFloat, pythonJson } from "./python-json.ts";
+import type { ResultEntry, ResultsFile, SampleLine, TaskConfig } from "./results-format.ts";
+
+/** Paths of what was written. */
+export interface WrittenResults {
+  readonly results: string;
+  /** By task. */
+  readonly samples: Readonly<Record<string, string>>;
+}
+
+/**
+ * Writes `<folder>/<model>/results_<date>.json` and, for each task, `samples_<task>_<date>.jsonl`, as lm-eval does.
+ *
+ * @param options.now Names the files; by default the time of the call.
+ * @throws PrunelabError where the disk is full or the folder cannot be written.
+ */
+export async function writeResults(
+  evaluation: Evaluation,
+  folder: string,
+  { now = new Date() }: { readonly now?: Date } = {},
+): Promise<WrittenResults> {
+  const parent = join(folder, sanitizeName(evaluation.model.name));
+  const date = dateOfFile(now);
+  const samples: Record<string, string> = {};
+  const hashes: Record<string, string> = {};
+  for (const { task, samples: own } of evaluation.tasks) {
+    const lines = own.map((sample) => sampleLine(task, sample));
+    const path = join(parent, `samples_${task.task}_${date}.jsonl`);
+    await writeFileAtomic(path, lines.map((line) => `${pythonJson(line)}\n`).join(""));
+    samples[task.task] = path;
+    hashes[task.task] = taskHash(lines);
+  }
+  const results = join(parent, `results_${date}.json`);
+  await writeFileAtomic(results, pythonJson(resultsFile(evaluation, hashes), { indent: 2 }));
+  return { results, samples };
+}
+
+/** A sample as a line of its file, with lm-eval's hashes. */
+export function sampleLine(task: Task, sample: Sample): SampleLine<PythonFloat> {
+  const target = task.targetText?.(sample.doc) ?? String(sample.target);
+  const answers = sample.answers.map(({ sum, isGreedy }) => [pythonFloat(sum), isGreedy ? "True" : "False"] as const);
+  return {
+    doc_id: sample.docId,
+    doc: sample.doc,
+    target,
+    arguments: Object.fromEntries(
+      sample.requests.map(({ context, continuation }, index) => [
+        `gen_args_${index}`,
+        { arg_0: context, arg_1: continuation },
+      ]),
+    ),
+    resps: answers.map((answer) => [answer]),
+    filtered_resps: answers,
+    filter: "none",
+    metrics: task.metrics,
+    doc_hash: sha256(pythonJson(sample.doc, { indent: 2 })),
+    prompt_hash: sha256(sample.requests[0]!.context),
+    target_hash: sha256(target),
+    ...Object.fromEntries(task.metrics.map((metric) => [metric, new PythonFloat(sample.metrics[metric]!)])),
+  };
+}
+
+/** lm-eval's hash of a task's documents, prompts and targets; equal hashes mean that the same was asked. */
+export function taskHash(lines: readonly SampleLine<unknown>[]): string {
+  return sha256(lines.map((line) => line.doc_hash + line.prompt_hash + line.target_hash).join(""));
+}
+
+/** The results file of an evaluation. `hashes` are those of its tasks by name. */
+export function resultsFile(
+  evaluation: Evaluation,
+  hashes: Readonly<Record<string, string>>,
+): ResultsFile<PythonFloat> {
+  const { model, tasks, startedAt, seconds } = evaluation;
+  const { pad, eos, bos } = model.specialTokens;
+  // Groups of tasks come before groups of groups.
+  const isOuter = (group: TaskGroup) => evaluation.groups.some((other) => group.members.includes(other.group.group));
+  const [outer, inner] = [true, false].map((wanted) =>
+    evaluation.groups.filter(({ group }) => isOuter(group) === wanted),
+  );
+  const groups = Object.fromEntries([...inner!, ...outer!].map(groupEntry));
+  return {
+    results: { ...byTask(tasks, taskEntry), ...groups },
+    groups: evaluation.groups.length > 0 ? groups : undefined,
+    group_subtasks: Object.fromEntries(evaluation.groups.map(({ group }) => [group.group, group.members])),
+    configs: sorted(byTask(tasks, (task) => taskConfig(task, model.name))),
+    versions: sorted({
+      ...byTask(tasks, ({ task }) => new PythonFloat(task.version)),
+      ...Object.fromEntries(evaluation.groups.map(({ group }) => [group.group, String(group.version)])),
+    }),
+    "n-shot": sorted({
+      ...byTask(tasks, ({ fewshotCount }) => fewshotCount),
+      ...forGroupsOfTasks(evaluation, ({ fewshotCount }) => fewshotCount),
+    }),
+    higher_is_better: sorted({ ...byTask(tasks, higherIsBetter), ...forGroupsOfTasks(evaluation, higherIsBetter) }),
+    "n-samples": byTask(tasks, ({ originalCount, samples }) => ({
+      original: originalCount,
+      effective: samples.length,
+    })),
+    config: {
+      model: "prunelab",
+      model_args: { pretrained: model.name },
+      model_num_parameters: model.parameterCount,
+      model_dtype: "float32",
+      model_revision: "",
+      model_sha: "",
+      batch_size: "auto",
+      batch_sizes: [],
+      device: "cpu",
+      use_cache: null,
+      limit: evaluation.limit === null ? null : new PythonFloat(evaluation.limit),
+      bootstrap_iters: 100_000,
+      gen_kwargs: {},
+      random_seed: 0,
+      numpy_seed: 1234,
+      torch_seed: 1234,
+      fewshot_seed: 1234,
+    },
+    git_hash: null,
+    date: new PythonFloat(startedAt.getTime() / 1000),
+    pretty_env_info: `Node ${process.version}, ${platform()} ${arch()}`,
+    transformers_version: "N/A",
+    lm_eval_version: "0.4.13",
+    upper_git_hash: null,
+    tokenizer_pad_token: [pad[0], String(pad[1])],
+    tokenizer_eos_token: [eos[0], String(eos[1])],
+    tokenizer_bos_token: [bos[0], String(bos[1])],
+    eot_token_id: eos[1],
+    max_length: model.maxLength,
+    task_hashes: hashes,
+    model_source: "prunelab",
+    model_name: model.name,
+    model_name_sanitized: sanitizeName(model.name),
+    system_instruction: null,
+    system_instruction_sha: null,
+    fewshot_as_multiturn: null,
+    chat_template: null,
+    chat_template_sha: null,
+    total_evaluation_time_seconds: pythonFloat(seconds),
+    prunelab: {
+      version: packageVersion(),
+      model_digest: model.digest,
+      data_sources: byTask(tasks, ({ source: { kind, where, complete } }) => ({ kind, where, complete })),
+    },
+  };
+}
+
+function taskEntry({ task, samples, metrics }: TaskEvaluation): ResultEntry<PythonFloat> {
+  const alias = task.task_alias ?? task.task;
+  return { name: task.task, alias, sample_len: samples.length, ...metricValues(metrics) };
+}
+
+function groupEntry({ group, sampleCount, metrics }: Evaluation["groups"][number]): [string, ResultEntry<PythonFloat>] {
+  const entry = {
+    alias: group.group_alias ?? group.group,
+    name: group.group,
+    sample_len: sampleCount,
+    ...metricValues(metrics),
+    sample_count: Object.fromEntries(Object.keys(metrics).map((metric) => [`${metric},none`, sampleCount])),
+  };
+  return [group.group, entry];
+}
+
+function metricValues(metrics: Metrics): Record<string, PythonFloat | "N/A"> {
+  return Object.fromEntries(
+    Object.entries(metrics).flatMap(([metric, { value, stderr }]) => [
+      [`${metric},none`, new PythonFloat(value)],
+      [`${metric}_stderr,none`, stderr === null ? "N/A" : new PythonFloat(stderr)],
+    ]),
+  );
+}
+
+function taskConfig({ task, fewshotCount }: TaskEvaluation, modelName: string): TaskConfig<PythonFloat> {
+  const { process_docs, doc_to_text, doc_to_choice, doc_to_target, doc_to_decontamination_query } = task.config;
+  const delimiters = { fewshot_delimiter: "\n\n", target_delimiter: " " };
+  return {
+    task: task.task,
+    task_alias: task.task_alias,
+    dataset_path: task.dataset.path,
+    dataset_name: task.dataset.name,
+    training_split: task.splits.training,
+    validation_split: task.splits.validation,
+    test_split: task.splits.test,
+    fewshot_split: task.splits.fewshot,
+    process_docs,
+    doc_to_text,
+    doc_to_target,
+    unsafe_code: false,
+    doc_to_choice,
+    description: task.description ?? "",
+    target_delimiter: delimiters.target_delimiter,
+    fewshot_delimiter: delimiters.fewshot_delimiter,
+    fewshot_config: {
+      sampler: task.fewshotSampler,
+      split: task.splits.fewshot ?? null,
+      process_docs: process_docs ?? null,
+      fewshot_indices: null,
+      samples: null,
+      doc_to_text,
+      doc_to_choice,
+      doc_to_target,
+      gen_prefix: null,
+      ...delimiters,
+    },
+    num_fewshot: fewshotCount,
+    metric_list: task.metrics.map((metric) => ({ metric, aggregation: "mean", higher_is_better: true })),
+    output_type: "multiple_choice",
+    repeats: 1,
+    should_decontaminate: doc_to_decontamination_query !== undefined,
+    doc_to_decontamination_query,
+    metadata: { version: new PythonFloat(task.version), pretrained: modelName, config_source: "prunelab" },
+  };
+}
+
+function higherIsBetter({ task }: TaskEvaluation): Record<string, boolean> {
+  return Object.fromEntries(task.metrics.map((metric) => [metric, true]));
+}
+
+/** A value of its first member for each group whose members are tasks; lm-eval leaves groups of groups out. */
+function forGroupsOfTasks<Value>(
+  { tasks, groups }: Evaluation,
+  pick: (task: TaskEvaluation) => Value,
+): Record<string, Value> {
+  return Object.fromEntries(
+    groups.flatMap(({ group }) => {
+      const member = tasks.find(({ task }) => group.members.includes(task.task));
+      return member ? [[group.group, pick(member)]] : [];
+    }),
+  );
+}
+
+function byTask<Value>(tasks: readonly TaskEvaluation[], pick: (task: TaskEvaluation) => Value): Record<string, Value> {
+  return Object.fromEntries(tasks.map((evaluated) => [evaluated.task.task, pick(evaluated)]));
+}
+
+function sorted<Value>(record: Readonly<Record<string, Value>>): Record<string, Value> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** A model's name as a folder's. */
+export function sanitizeName(name: string): string {
+  return name.replace(/["<>:/|\\?*[\]]+/g, "__");
+}
+
+/** Local time as Python's `isoformat()` writes it, with `-` for `:`. */
+function dateOfFile(now: Date): string {
+  const local = new Date(now.getTime() - now.getTimezoneOffset() * 60_000);
+  return local.toISOString().replace("Z", "000").replaceAll(":", "-");
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text, "utf8").digest("hex");
+}

@@ -1,0 +1,38 @@
+/** BoolQ: yes or no questions about a passage. */
+import { integerField, textField } from "../datasets/fields.ts";
+import type { Row } from "../datasets/source.ts";
+import type { Task } from "./task.ts";
+
+interface BoolqDoc extends Row {
+  readonly question: string;
+  readonly passage: string;
+  readonly label: number;
+}
+
+/**
+ * Clark et al., "BoolQ: Exploring the Surprising Difficulty of Natural Yes/No Questions", NAACL 2019, arXiv:1905.10044.
+ * lm-eval's `boolq`, version 2.0.
+ */
+export const boolq: Task<Row, BoolqDoc> = {
+  task: "boolq",
+  version: 2,
+  dataset: { path: "aps/super_glue", name: "boolq" },
+  splits: { training: "train", validation: "validation" },
+  fewshotSampler: "default",
+  processDoc: (row) => ({
+    ...row,
+    question: textField(row, "question"),
+    passage: textField(row, "passage"),
+    label: integerField(row, "label", 0, 1),
+  }),
+  docToText: (doc) => `${doc.passage}\nQuestion: ${doc.question}?\nAnswer:`,
+  docToChoice: () => ["no", "yes"],
+  docToTarget: (doc) => doc.label,
+  metrics: ["acc"],
+  config: {
+    doc_to_text: "{{passage}}\nQuestion: {{question}}?\nAnswer:",
+    doc_to_choice: ["no", "yes"],
+    doc_to_target: "label",
+    doc_to_decontamination_query: "passage",
+  },
+};

@@ -1,0 +1,63 @@
+/** All benchmarks by name, alone and in groups. */
+import { PrunelabError } from "../errors.ts";
+import { arcChallenge, arcEasy } from "./arc.ts";
+import { boolq } from "./boolq.ts";
+import { hellaswag } from "./hellaswag.ts";
+import { mmluGroups, mmluTasks } from "./mmlu.ts";
+import { piqa } from "./piqa.ts";
+import type { Task, TaskGroup } from "./task.ts";
+import { winogrande } from "./winogrande.ts";
+
+/** Every task there is, in the order in which lists show them. */
+export const allTasks: readonly Task[] = [hellaswag, ...mmluTasks, boolq, piqa, arcEasy, arcChallenge, winogrande];
+
+/** Every group of tasks. */
+export const allGroups: readonly TaskGroup[] = mmluGroups;
+
+/** Tasks to score, each once, in the order named, and the groups to sum them up by, outer ones first. */
+export interface FoundTasks {
+  readonly tasks: readonly Task[];
+  readonly groups: readonly TaskGroup[];
+}
+
+/**
+ * The tasks of some names; a group's name stands for all its tasks.
+ *
+ * @throws PrunelabError where a name is unknown, with the names nearest to it.
+ */
+export function findTasks(names: readonly string[]): FoundTasks {
+  if (names.length === 0) throw new PrunelabError("no task named; name one, such as hellaswag");
+  const tasks = new Set<Task>();
+  const groups = new Set<TaskGroup>();
+  const add = (name: string): void => {
+    const task = allTasks.find((candidate) => candidate.task === name);
+    const group = allGroups.find((candidate) => candidate.group === name);
+    if (task) tasks.add(task);
+    else if (group) {
+      groups.add(group);
+      group.members.forEach(add);
+    } else throw new PrunelabError(`unknown task: ${name}; nearest: ${nearest(name).join(", ")}`);
+  };
+  names.forEach(add);
+  return { tasks: [...tasks], groups: [...groups] };
+}
+
+/** The tasks below a group, through inner groups. */
+export function tasksOf(group: TaskGroup): readonly Task[] {
+  return findTasks(group.members).tasks;
+}
+
+/** The three known names with the most pairs of letters in common (Dice's coefficient). */
+function nearest(name: string): string[] {
+  const pairs = (text: string) => new Set(Array.from(text.slice(1), (_, index) => text.slice(index, index + 2)));
+  const wanted = pairs(name.toLowerCase());
+  const similarity = (known: string) => {
+    const own = pairs(known);
+    return (2 * [...own].filter((pair) => wanted.has(pair)).length) / (own.size + wanted.size);
+  };
+  return [...allTasks.map(({ task }) => task), ...allGroups.map(({ group }) => group)]
+    .map((known) => ({ known, score: similarity(known) }))
+    .sort((a, b) => b.score - a.score)
+    .slice(0, 3)
+    .map(({ known }) => known);
+}

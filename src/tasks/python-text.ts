@@ -1,0 +1,44 @@
+/** Python's str methods where JavaScript's differ, since prompts must be lm-eval's to the letter. */
+
+// Python counts U+001C to U+001F and U+0085 as white space, JavaScript counts U+FEFF.
+const WHITE = "[\\t-\\r\\x1c- \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]";
+const BORDERS = new RegExp(`^${WHITE}+|${WHITE}+$`, "g");
+
+/** Python's `str.strip()`. */
+export function strip(text: string): string {
+  return text.replace(BORDERS, "");
+}
+
+/** Python's `str.capitalize()`: the first character in title case, all others in lower case. */
+export function capitalize(text: string): string {
+  const first = String.fromCodePoint(text.codePointAt(0) ?? 0);
+  // The whole is lowered at once, as a final sigma depends on what stands before it.
+  return text === "" ? "" : titleCase(first) + text.toLowerCase().slice(first.toLowerCase().length);
+}
+
+/** Number of Python characters (code points). */
+export function length(text: string): number {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}
+
+/** Unicode's full title case of one character, which JavaScript lacks. */
+function titleCase(character: string): string {
+  const code = character.codePointAt(0)!;
+  // Dž, Lj, Nj and Dz have a form of their own for titles, in the middle of each three.
+  if ((code >= 0x1c4 && code <= 0x1cc) || (code >= 0x1f1 && code <= 0x1f3)) {
+    return String.fromCodePoint(code - ((code - (code < 0x1f1 ? 0x1c4 : 0x1f1)) % 3) + 1);
+  }
+  // Georgian uses its capitals for whole words only.
+  if (code >= 0x10d0 && code <= 0x10ff) return character;
+  const upper = character.toUpperCase();
+  // Greek keeps an iota subscript below, where upper case writes a capital iota beside.
+  if (code > 0x345 && character.normalize("NFD").includes("\u0345")) {
+    const below = `${upper.slice(0, -1)}\u0345`;
+    return below.length === 2 ? below.normalize("NFC") : below;
+  }
+  // A ligature's second letter stays small (ﬁ to Fi, ß to Ss); ŉ is an apostrophe and a letter.
+  const [head = "", ...rest] = upper;
+  return code === 0x149 ? upper : head + rest.join("").toLowerCase();
+}
