@@ -153,12 +153,10 @@ test("writing is the inverse of reading", async () => {
   );
   const path = join(folder, "written.safetensors");
   const progress: number[][] = [];
-  await writeSafetensors(
-    path,
-    tensors.values(),
-    async (name) => tensors.get(name)!,
-    (...counts) => progress.push(counts),
-  );
+  await writeSafetensors(path, tensors.values(), async (name) => tensors.get(name)!, {
+    onWritten: (...counts) => progress.push(counts),
+    beforeVisible: () => assert.rejects(readFile(path), /ENOENT/),
+  });
   assert.deepEqual(progress, [
     [12, 14],
     [14, 14],

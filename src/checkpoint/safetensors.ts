@@ -153,13 +153,17 @@ export async function readSafetensorsTensor(entry: SafetensorsEntry): Promise<Ui
  * name only when it is complete.
  *
  * @param read - gives the tensor of each name; its shape must be the one in `tensors`.
- * @param onWritten - called after each tensor with the bytes written so far and in all.
+ * @param options.onWritten - called after each tensor with the bytes written so far and in all.
+ * @param options.beforeVisible - awaited when all is written, before the file gets its name.
  */
 export async function writeSafetensors(
   path: string,
   tensors: Iterable<TensorInfo>,
   read: (name: string) => Promise<Tensor>,
-  onWritten?: (bytes: number, totalBytes: number) => void,
+  options: {
+    readonly onWritten?: (bytes: number, totalBytes: number) => void;
+    readonly beforeVisible?: () => Promise<void>;
+  } = {},
 ): Promise<void> {
   const list = [...tensors];
   let offset = 0;
@@ -185,7 +189,8 @@ export async function writeSafetensors(
       const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
       await handle.writeFile(bytes);
       written += bytes.length;
-      onWritten?.(written, offset);
+      options.onWritten?.(written, offset);
     }
+    await options.beforeVisible?.();
   });
 }

@@ -1,0 +1,45 @@
+/** Writes a checkpoint as the Hugging Face folder that Python's transformers loads. */
+import { join } from "node:path";
+import { writeFileAtomic } from "../files/atomic.ts";
+import type { OnProgress } from "../progress.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { gemma3ConfigJson } from "./config.ts";
+import { writeSafetensors } from "./safetensors.ts";
+
+/**
+ * Writes `config.json`, `generation_config.json`, `tokenizer.json`, `tokenizer_config.json` and `model.safetensors`
+ * (bfloat16) into `folder`, which is made where it is missing. Opening the folder again gives equal tensors.
+ *
+ * Each file appears whole or not at all, the weights last, so that a folder with `model.safetensors` is complete. One
+ * tensor is in memory at a time.
+ *
+ * @throws PrunelabError when the disk is full, the folder cannot be written, or the checkpoint cannot be read.
+ */
+export async function writeCheckpoint(
+  checkpoint: Checkpoint,
+  folder: string,
+  options: { readonly onProgress?: OnProgress } = {},
+): Promise<void> {
+  const { tokenizer, tokenizerConfig } = await checkpoint.tokenizer();
+  const texts = {
+    "config.json": pretty(gemma3ConfigJson(checkpoint.config)),
+    "generation_config.json": pretty(await checkpoint.generationConfig()),
+    "tokenizer.json": `${JSON.stringify(tokenizer)}\n`,
+    "tokenizer_config.json": pretty(tokenizerConfig),
+  };
+  await writeSafetensors(
+    join(folder, "model.safetensors"),
+    checkpoint.tensors.values(),
+    (name) => checkpoint.read(name),
+    {
+      onWritten: (done, total) => options.onProgress?.({ step: "write model.safetensors", done, total, unit: "bytes" }),
+      beforeVisible: async () => {
+        for (const [name, text] of Object.entries(texts)) await writeFileAtomic(join(folder, name), text);
+      },
+    },
+  );
+}
+
+function pretty(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}
