@@ -1,5 +1,10 @@
 /** What tests may find outside the repository. A test that needs one says so when it is skipped. */
 
+import { fileURLToPath } from "node:url";
+
+/** The seeded model of some 80,000 weights that scripts/make-tiny-gemma3.ts makes: a Hugging Face folder, with a `model.gguf`. */
+export const tinyModel: string = fileURLToPath(new URL("../data/tiny-gemma3", import.meta.url));
+
 /** A folder with `data/` and `reference/`. */
 export const shared: string | undefined = process.env.PRUNELAB_SHARED;
 export const skipWithoutShared: string | false = shared

@@ -14,7 +14,7 @@ export interface GgmlType {
   readonly elements: number;
   /** Bytes of a block. */
   readonly bytes: number;
-  readonly dequantize: (source: Uint8Array<ArrayBuffer>, target: Float32Array) => void;
+  readonly dequantize: (source: Uint8Array, target: Float32Array) => void;
 }
 
 /** By the number that a GGUF file has for it (`enum ggml_type` in ggml.h). */
@@ -35,15 +35,15 @@ export const ggmlTypes: ReadonlyMap<number, GgmlType> = new Map<number, GgmlType
   [30, { name: "BF16", elements: 1, bytes: 2, dequantize: expandBf16 }],
 ]);
 
-function expandF32(source: Uint8Array<ArrayBuffer>, target: Float32Array): void {
+function expandF32(source: Uint8Array, target: Float32Array): void {
   target.set(new Float32Array(source.buffer, source.byteOffset, target.length));
 }
 
-function expandF16(source: Uint8Array<ArrayBuffer>, target: Float32Array): void {
+function expandF16(source: Uint8Array, target: Float32Array): void {
   float16ToFloat32(new Uint16Array(source.buffer, source.byteOffset, target.length), target);
 }
 
-function expandBf16(source: Uint8Array<ArrayBuffer>, target: Float32Array): void {
+function expandBf16(source: Uint8Array, target: Float32Array): void {
   bf16ToFloat32(new Uint16Array(source.buffer, source.byteOffset, target.length), target);
 }
 
@@ -111,7 +111,7 @@ function dequantizeQ5_1(source: Uint8Array, target: Float32Array): void {
 }
 
 /** {scale, 32 signed bytes}. */
-function dequantizeQ8_0(source: Uint8Array<ArrayBuffer>, target: Float32Array): void {
+function dequantizeQ8_0(source: Uint8Array, target: Float32Array): void {
   const table = float16Table();
   const signed = new Int8Array(source.buffer, source.byteOffset, source.length);
   for (let at = 0, i = 0; i < target.length; at += 34, i += 32) {
@@ -208,7 +208,7 @@ function dequantizeQ5_K(source: Uint8Array, target: Float32Array): void {
 }
 
 /** {128 bytes of two low nibbles, 64 bytes of four upper 2-bit values, 16 signed scales, scale}. */
-function dequantizeQ6_K(source: Uint8Array<ArrayBuffer>, target: Float32Array): void {
+function dequantizeQ6_K(source: Uint8Array, target: Float32Array): void {
   const table = float16Table();
   const signed = new Int8Array(source.buffer, source.byteOffset, source.length);
   for (let at = 0, i = 0; i < target.length; at += 210, i += 256) {
@@ -229,7 +229,7 @@ function dequantizeQ6_K(source: Uint8Array<ArrayBuffer>, target: Float32Array): 
 }
 
 /** {float32 scale, 256 signed bytes, 16 int16 sums that only dot products use}. */
-function dequantizeQ8_K(source: Uint8Array<ArrayBuffer>, target: Float32Array): void {
+function dequantizeQ8_K(source: Uint8Array, target: Float32Array): void {
   const view = new DataView(source.buffer, source.byteOffset, source.length);
   const signed = new Int8Array(source.buffer, source.byteOffset, source.length);
   for (let at = 0, i = 0; i < target.length; at += 292, i += 256) {

@@ -6,6 +6,7 @@ import { type GGUFParseOutput, gguf } from "@huggingface/gguf";
 import { messageOf, PrunelabError } from "../errors.ts";
 import { type ByteSource, formatBytes } from "./byte-source.ts";
 import { type GgmlType, ggmlTypes } from "./dequantize.ts";
+import { readGgufTokens } from "./gguf-tokens.ts";
 import { float32ToBf16 } from "./half.ts";
 import { elementCount, type TensorInfo } from "./tensor.ts";
 
@@ -85,6 +86,9 @@ export async function readGguf(source: ByteSource): Promise<GgufFile> {
   for (const { name, start, end } of [...tensors.values()].sort((a, b) => a.start - b.start || a.end - b.end)) {
     if (start < filled) throw corrupt(`lets ${name} overlap the tensor before it`);
     filled = end;
+  }
+  if (metadata["tokenizer.ggml.tokens"] !== undefined) {
+    metadata["tokenizer.ggml.tokens"] = readGgufTokens(await source.slice(0, tensorInfoByteRange[0]));
   }
   return { metadata, tensors };
 }
