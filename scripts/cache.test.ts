@@ -22,12 +22,12 @@ test("lists with sizes and a total, clears by name and by kind", async (t) => {
   assert.equal(await output(t), `nothing is cached in ${folder}`);
   await mkdir(join(folder, "models", "google--gemma-3-270m"), { recursive: true });
   await writeFile(join(folder, "models", "google--gemma-3-270m", "weights"), Buffer.alloc(2_500_000));
-  await mkdir(join(folder, "journal"));
-  await writeFile(join(folder, "journal", "a.jsonl"), "x".repeat(1500));
-  await writeFile(join(folder, "journal", "b.jsonl"), "x".repeat(500));
+  await mkdir(join(folder, "answers"));
+  await writeFile(join(folder, "answers", "a.jsonl"), "x".repeat(1500));
+  await writeFile(join(folder, "answers", "b.jsonl"), "x".repeat(500));
   const listed = await output(t, "list");
   assert.match(listed, /^models {3}google\/gemma-3-270m {2}2\.5 MB {2}\d{4}-\d\d-\d\d \d\d:\d\d$/m);
-  assert.match(listed, /^journal {2}a\.jsonl +1\.5 kB {2}/m);
+  assert.match(listed, /^answers {2}a\.jsonl +1\.5 kB {2}/m);
   assert.match(listed, /^total +2\.5 MB$/m);
 
   await assert.rejects(
@@ -35,7 +35,7 @@ test("lists with sizes and a total, clears by name and by kind", async (t) => {
     /not in the cache: c\.jsonl; prunelab cache lists what is/,
   );
   assert.equal(await output(t, "clear", "a.jsonl"), "cleared 1 entry, 1.5 kB");
-  assert.equal(await output(t, "clear", "journal", "google/gemma-3-270m"), "cleared 2 entries, 2.5 MB");
+  assert.equal(await output(t, "clear", "answers", "google/gemma-3-270m"), "cleared 2 entries, 2.5 MB");
   assert.match(await output(t), /nothing is cached/);
 });
 
