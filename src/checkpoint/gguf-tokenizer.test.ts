@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { open } from "node:fs/promises";
 import { test } from "node:test";
-import { gguf } from "@huggingface/gguf";
 import { tokenizerFilesFromGguf } from "./gguf-tokenizer.ts";
-import { readGgufTokens } from "./gguf-tokens.ts";
-import { tinyMetadata, tinyTokens } from "./tiny-tokenizer.test-helper.ts";
+import { openCheckpointFile } from "./open.ts";
+import { tinyMetadata, tinyTokens } from "./tokenizer.test-helper.ts";
 
 const modelFile = process.env.PRUNELAB_MODEL;
 const skipWithoutModel = modelFile ? false : "set PRUNELAB_MODEL to the model's GGUF file";
@@ -138,13 +136,8 @@ test("a special token that the file neither names nor has is told", () => {
 });
 
 test("google/gemma-3-270m: vocabulary and merges are the published ones", { skip: skipWithoutModel }, async () => {
-  const { metadata, tensorInfoByteRange } = await gguf(modelFile!, { allowLocalFile: true });
-  const file = await open(modelFile!);
-  const head = Buffer.alloc(tensorInfoByteRange[0]);
-  await file.read(head, 0, head.length, 0);
-  await file.close();
-  const files = tokenizerFilesFromGguf({ ...metadata, "tokenizer.ggml.tokens": readGgufTokens(head) });
-  const { added_tokens, model } = files.tokenizer as unknown as TokenizerJson;
+  const { tokenizer } = await (await openCheckpointFile(modelFile!)).tokenizer();
+  const { added_tokens, model } = tokenizer as unknown as TokenizerJson;
   const digest = (value: unknown) => createHash("sha256").update(JSON.stringify(value)).digest("hex");
   // Digests of the same parts of the tokenizer.json that Google published, parsed and written again; its last added
   // token, <image_soft_token>, left out.
