@@ -147,6 +147,7 @@ export function resultsFile(
     prunelab: {
       version: packageVersion(),
       model_digest: model.digest,
+      reused_answers: evaluation.reusedAnswers,
       data_sources: byTask(tasks, ({ source: { kind, where, complete } }) => ({ kind, where, complete })),
     },
   };

@@ -31,7 +31,7 @@ test("PRUNELAB_CACHE comes first, then the platform's folder", {
   assert.equal(cacheFolder(), resolve("relative/cache"));
   process.env.PRUNELAB_CACHE = "";
   process.env.XDG_CACHE_HOME = "/xdg";
-  assert.equal(cacheFolder("journal"), "/xdg/prunelab/journal");
+  assert.equal(cacheFolder("answers"), "/xdg/prunelab/answers");
   process.env.XDG_CACHE_HOME = "not/absolute";
   assert.equal(cacheFolder(), join(homedir(), ".cache", "prunelab"));
   delete process.env.XDG_CACHE_HOME;

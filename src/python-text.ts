@@ -3,10 +3,16 @@
 // Python counts U+001C to U+001F and U+0085 as white space, JavaScript counts U+FEFF.
 const WHITE = "[\\t-\\r\\x1c- \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]";
 const BORDERS = new RegExp(`^${WHITE}+|${WHITE}+$`, "g");
+const END = new RegExp(`${WHITE}+$`);
 
 /** Python's `str.strip()`. */
 export function strip(text: string): string {
   return text.replace(BORDERS, "");
+}
+
+/** Python's `str.rstrip()`. */
+export function stripEnd(text: string): string {
+  return text.replace(END, "");
 }
 
 /** Python's `str.capitalize()`: the first character in title case, all others in lower case. */

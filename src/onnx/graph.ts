@@ -1,0 +1,166 @@
+/** Builds an ONNX graph, one call per operator, and encodes it as a model whose large weights lie in a file beside it. */
+import { elementCount } from "../checkpoint/tensor.ts";
+import { bytes, float, int, message, text } from "./protobuf.ts";
+
+/** Name of a value in the graph: an input, an initializer or an operator's output. */
+export type Value = string;
+
+/** A size, or the name of one that is known only when the graph runs. */
+export type Dimension = number | string;
+
+export type ElementType = "float32" | "int64" | "bool";
+
+/** Where a float32 weight lies in the external data file. */
+export interface ExternalWeight {
+  readonly shape: readonly number[];
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+}
+
+/** By tensor name. */
+export type WeightLayout = ReadonlyMap<string, ExternalWeight>;
+
+type Attribute = number | string | readonly number[] | { readonly float: number };
+
+// TensorProto.DataType and AttributeProto.AttributeType of onnx.proto3.
+const dataType: Record<ElementType, number> = { float32: 1, int64: 7, bool: 9 };
+const attributeType = { float: 1, int: 2, string: 3, ints: 7 };
+
+const irVersion = 9;
+const opset = 20;
+/** ONNX Runtime's own operators. */
+export const microsoft = "com.microsoft";
+
+export class GraphBuilder {
+  private readonly nodes: Uint8Array[] = [];
+  private readonly initializers = new Map<string, Uint8Array>();
+  private readonly inputs: Uint8Array[] = [];
+  private readonly outputs: Uint8Array[] = [];
+  private readonly counts = new Map<string, number>();
+  private readonly weights: WeightLayout;
+  private readonly dataFile: string;
+
+  constructor(weights: WeightLayout, dataFile: string) {
+    this.weights = weights;
+    this.dataFile = dataFile;
+  }
+
+  input(name: string, type: ElementType, shape: readonly Dimension[]): Value {
+    this.inputs.push(valueInfo(name, type, shape));
+    return name;
+  }
+
+  /** Gives `value` an output's name and type. */
+  output(name: string, value: Value, type: ElementType, shape: readonly Dimension[]): void {
+    this.node("Identity", [value], [name]);
+    this.outputs.push(valueInfo(name, type, shape));
+  }
+
+  /** A weight from the external data file, by its checkpoint name; the same name twice is one initializer. */
+  weight(name: string): Value {
+    const weight = this.weights.get(name);
+    if (!weight) throw new Error(`internal: weight not in the layout: ${name}`);
+    const entries = {
+      location: this.dataFile,
+      offset: String(weight.offset),
+      length: String(elementCount(weight.shape) * 4),
+    };
+    this.initializers.set(
+      name,
+      message(
+        weight.shape.map((size) => int(1, size)),
+        int(2, dataType.float32),
+        text(8, name),
+        Object.entries(entries).map(([key, value]) => bytes(13, message(text(1, key), text(2, value)))),
+        int(14, 1),
+      ),
+    );
+    return name;
+  }
+
+  /** A small constant kept inside the model. */
+  constant(type: "float32" | "int64", data: readonly number[], shape: readonly number[] = [data.length]): Value {
+    const raw =
+      type === "float32"
+        ? new Uint8Array(Float32Array.from(data).buffer)
+        : new Uint8Array(BigInt64Array.from(data.map(BigInt)).buffer);
+    const name = `${type}_${shape.join("x") || "scalar"}_${data.length < 5 ? data.join("_") : this.count("constant")}`;
+    this.initializers.set(
+      name,
+      message(
+        shape.map((size) => int(1, size)),
+        int(2, dataType[type]),
+        text(8, name),
+        bytes(9, raw),
+      ),
+    );
+    return name;
+  }
+
+  /** Adds an operator with one output. */
+  op(type: string, inputs: readonly Value[], attributes: Record<string, Attribute> = {}, domain = ""): Value {
+    const output = `${type}_${this.count(type)}`;
+    this.node(type, inputs, [output], attributes, domain);
+    return output;
+  }
+
+  /** The ONNX model, encoded. */
+  encode(name: string): Uint8Array {
+    const graph = message(
+      this.nodes.map((node) => bytes(1, node)),
+      text(2, name),
+      [...this.initializers.values()].map((initializer) => bytes(5, initializer)),
+      this.inputs.map((input) => bytes(11, input)),
+      this.outputs.map((output) => bytes(12, output)),
+    );
+    return message(
+      int(1, irVersion),
+      text(2, "prunelab"),
+      bytes(7, graph),
+      bytes(8, message(text(1, ""), int(2, opset))),
+      bytes(8, message(text(1, microsoft), int(2, 1))),
+    );
+  }
+
+  private count(kind: string): number {
+    const count = this.counts.get(kind) ?? 0;
+    this.counts.set(kind, count + 1);
+    return count;
+  }
+
+  private node(
+    type: string,
+    inputs: readonly Value[],
+    outputs: readonly Value[],
+    attributes: Record<string, Attribute> = {},
+    domain = "",
+  ): void {
+    this.nodes.push(
+      message(
+        inputs.map((value) => text(1, value)),
+        outputs.map((value) => text(2, value)),
+        text(3, `${type}/${outputs[0]}`),
+        text(4, type),
+        Object.entries(attributes).map(([key, value]) => bytes(5, attribute(key, value))),
+        text(7, domain),
+      ),
+    );
+  }
+}
+
+function attribute(name: string, value: Attribute): Uint8Array {
+  if (typeof value === "number") return message(text(1, name), int(3, value), int(20, attributeType.int));
+  if (typeof value === "string") return message(text(1, name), text(4, value), int(20, attributeType.string));
+  if ("float" in value) return message(text(1, name), float(2, value.float), int(20, attributeType.float));
+  return message(
+    text(1, name),
+    value.map((item) => int(8, item)),
+    int(20, attributeType.ints),
+  );
+}
+
+function valueInfo(name: string, type: ElementType, shape: readonly Dimension[]): Uint8Array {
+  const dimensions = shape.map((size) => bytes(1, typeof size === "number" ? int(1, size) : text(2, size)));
+  const tensorType = message(int(1, dataType[type]), bytes(2, message(dimensions)));
+  return message(text(1, name), bytes(2, message(bytes(1, tensorType))));
+}

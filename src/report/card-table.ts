@@ -1,0 +1,83 @@
+/** The model card's table with ours beside it, from the evaluations of the dense and the pruned model. */
+import type { Evaluation } from "../evaluate/evaluation.ts";
+import { type CardRow, sweelolAverageMmlu, sweelolCard } from "./published.ts";
+
+/** A line of the table; percentages, null where a number is missing. */
+export interface ComparisonRow {
+  readonly label: string;
+  /** Documents scored. */
+  readonly n: number;
+  readonly dense: number;
+  readonly pruned: number;
+  readonly change: number;
+  readonly card: CardRow;
+}
+
+/** One row for each task of the card that both models were scored on, and the plain mean of the MMLU subjects where all five were. */
+export function compareWithCard(dense: Evaluation, pruned: Evaluation): ComparisonRow[] {
+  const rows = sweelolCard.flatMap((card) => {
+    const before = accuracy(dense, card.task);
+    const after = accuracy(pruned, card.task);
+    return before && after ? [row(card, before.n, before.value, after.value)] : [];
+  });
+  const subjects = rows.filter(({ card }) => card.task.startsWith("mmlu_"));
+  if (subjects.length < sweelolCard.length - 1) return rows;
+  const mean = (pick: (row: ComparisonRow) => number) =>
+    subjects.reduce((sum, row) => sum + pick(row), 0) / subjects.length;
+  const n = subjects.reduce((sum, row) => sum + row.n, 0);
+  const average = row(
+    sweelolAverageMmlu,
+    n,
+    mean((row) => row.dense),
+    mean((row) => row.pruned),
+  );
+  return [average, ...rows];
+}
+
+function row(card: CardRow, n: number, dense: number, pruned: number): ComparisonRow {
+  return { label: card.label, n, dense, pruned, change: pruned - dense, card };
+}
+
+function accuracy(evaluation: Evaluation, task: string): { value: number; n: number } | undefined {
+  const found = evaluation.tasks.find((candidate) => candidate.task.task === task);
+  return found && { value: 100 * (found.metrics.acc?.value ?? Number.NaN), n: found.samples.length };
+}
+
+const header = ["task", "n", "dense", "pruned", "change", "card: dense", "card: pruned", "card: change"];
+
+/** The rows as cells of text, header first: percentages with two digits, changes in points with their sign. */
+function cells(rows: readonly ComparisonRow[]): string[][] {
+  const percent = (value: number) => value.toFixed(2);
+  // A change that rounds to nothing has no sign.
+  const points = (value: number) => (value >= 0.005 ? "+" : "") + value.toFixed(2).replace(/^-(0\.00)$/, "$1");
+  const body = rows.map(({ label, n, dense, pruned, change, card }) => [
+    label,
+    String(n),
+    percent(dense),
+    percent(pruned),
+    points(change),
+    percent(card.dense),
+    percent(card.pruned),
+    points(card.change),
+  ]);
+  return [header, ...body];
+}
+
+/** The table in columns for a terminal. */
+export function textTable(rows: readonly ComparisonRow[]): string {
+  const lines = cells(rows);
+  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
+  return lines
+    .map((line) =>
+      line.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join("  "),
+    )
+    .join("\n");
+}
+
+/** The table in Markdown. */
+export function markdownTable(rows: readonly ComparisonRow[]): string {
+  const [head, ...body] = cells(rows);
+  const line = (texts: readonly string[]) => `| ${texts.join(" | ")} |`;
+  const rule = header.map((_, column) => (column === 0 ? "---" : "---:"));
+  return [line(head!), line(rule), ...body.map(line)].join("\n");
+}

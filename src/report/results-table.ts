@@ -1,0 +1,23 @@
+/** One evaluation as a Markdown table with lm-eval's columns. */
+import type { Evaluation, Metrics } from "../evaluate/evaluation.ts";
+
+/** A row for each metric of each task and group: name, version, shots, documents, metric, value and standard error in [0, 1]. */
+export function resultsTable(evaluation: Evaluation): string {
+  const lines = [
+    "| task | version | n-shot | n | metric | value | stderr |",
+    "| --- | ---: | ---: | ---: | --- | ---: | ---: |",
+  ];
+  const add = (name: string, version: number, shots: string, n: number, metrics: Metrics) => {
+    for (const [metric, { value, stderr }] of Object.entries(metrics)) {
+      const error = stderr === null ? "" : `± ${stderr.toFixed(4)}`;
+      lines.push(`| ${name} | ${version} | ${shots} | ${n} | ${metric} | ${value.toFixed(4)} | ${error} |`);
+    }
+  };
+  for (const { group, sampleCount, metrics } of evaluation.groups)
+    add(group.group, group.version, "", sampleCount, metrics);
+  for (const { task, fewshotCount, samples, source, metrics } of evaluation.tasks) {
+    const demo = source.kind === "demo" ? " (DEMO, not the benchmark)" : "";
+    add(task.task + demo, task.version, String(fewshotCount), samples.length, metrics);
+  }
+  return lines.join("\n");
+}
