@@ -50,7 +50,7 @@ test("takes a folder first, then the Hub, then the demo, and says why", async ()
     passedOver: [`${folder} has no cais/mmlu sociology (test)`],
   });
 
-  const demo = await loadRows({ ...mmlu, name: "formal_logic" }, { folder: undefined, locate: offline });
+  const demo = await loadRows({ ...mmlu, name: "formal_logic" }, { folder: "", locate: offline });
   assert.equal(demo.source.kind, "demo");
   assert.deepEqual(demo.source.passedOver, ["no network; try again"]);
   assert.equal(demo.rows.length, 24);
@@ -65,16 +65,13 @@ test("never puts the demo in the place of a named folder's rows", async () => {
     name: "PrunelabError",
     message: /^no such folder: .*none; correct PRUNELAB_DATA or unset it$/,
   });
-  await assert.rejects(
-    loadRows({ path: "some/thing", split: "test" }, { folder: undefined, locate: offline }),
-    PrunelabError,
-  );
+  await assert.rejects(loadRows({ path: "some/thing", split: "test" }, { folder: "", locate: offline }), PrunelabError);
 });
 
 test("a broken file of the Hub is an error, and no reason to take the demo", async () => {
   const locate = async () => ({ files: [join(folder, "none.parquet")], source: "the hub" });
   const ref = { path: "Rowan/hellaswag", split: "validation" };
-  await assert.rejects(loadRows(ref, { folder: undefined, locate }), { message: /^cannot read parquet: / });
+  await assert.rejects(loadRows(ref, { folder: "", locate }), { message: /^cannot read parquet: / });
 });
 
 test("gives rows the Hub's fields, types and order", async () => {

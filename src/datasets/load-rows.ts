@@ -9,8 +9,8 @@ import { readParquet } from "./parquet.ts";
 import type { DataSource, DatasetRef, PlacedRow } from "./source.ts";
 
 export interface LoadRowsOptions {
-  /** A folder with the benchmarks' original files; by default that in the environment's PRUNELAB_DATA, if any. */
-  readonly folder?: string | undefined;
+  /** A folder with the benchmarks' original files, empty for none; by default the environment's PRUNELAB_DATA. */
+  readonly folder?: string;
   /** Brings a split's parquet files into the cache; by default from the Hub. */
   readonly locate?: (
     path: string,
@@ -27,7 +27,7 @@ export interface LoadRowsOptions {
  */
 export async function loadRows(
   ref: DatasetRef,
-  { folder = process.env.PRUNELAB_DATA, locate = locateDataset }: LoadRowsOptions = {},
+  { folder = process.env.PRUNELAB_DATA ?? "", locate = locateDataset }: LoadRowsOptions = {},
 ): Promise<{ rows: PlacedRow[]; source: DataSource }> {
   const passedOver: string[] = [];
   if (folder) {

@@ -1,7 +1,6 @@
 /** What scoring a model gives: every document with its answers, and the metrics of tasks and groups. */
-import type { DataSource } from "../datasets/source.ts";
 import type { LanguageModel, Loglikelihood, LoglikelihoodRequest } from "../model/language-model.ts";
-import type { Metric, Task, TaskGroup } from "../tasks/task.ts";
+import type { DataSource, Metric, Row, Task, TaskGroup } from "../tasks/task.ts";
 
 /** One model scored on some tasks. */
 export interface Evaluation {
@@ -34,7 +33,7 @@ export interface Sample {
   /** Index within the split. */
   readonly docId: number;
   /** What the task's `processDoc` made of the row. */
-  readonly doc: Record<string, unknown>;
+  readonly doc: Row;
   /** Index of the right choice. */
   readonly target: number;
   /** One for each choice. */

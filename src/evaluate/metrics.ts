@@ -1,9 +1,8 @@
 /** lm-eval's metrics of multiple choice, in its own order of arithmetic, so that printed digits agree. */
-import type { Row } from "../datasets/source.ts";
 import type { Loglikelihood } from "../model/language-model.ts";
 import { length } from "../python-text.ts";
 import { tasksOf } from "../tasks/find-tasks.ts";
-import type { Metric, Task, TaskGroup } from "../tasks/task.ts";
+import type { Metric, Row, Task, TaskGroup } from "../tasks/task.ts";
 import type { GroupEvaluation, Metrics, Sample, TaskEvaluation } from "./evaluation.ts";
 
 /** 1 or 0 for each of the task's metrics, from the answers to a document's requests. */

@@ -1,7 +1,6 @@
 /** What a document asks of a model. */
-import type { Row } from "../datasets/source.ts";
 import type { LoglikelihoodRequest } from "../model/language-model.ts";
-import type { Task } from "../tasks/task.ts";
+import type { Row, Task } from "../tasks/task.ts";
 
 /**
  * One request for each choice: the prefix and the document's context, then a space and the choice.

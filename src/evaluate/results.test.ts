@@ -80,7 +80,7 @@ test("writes the demo's samples byte for byte, and its results value for value, 
   ];
   const tasks: TaskEvaluation[] = [];
   for (const task of findTasks(Object.keys(expected.files.task_hashes!)).tasks) {
-    tasks.push(taskEvaluation(task, await loadDocuments(task, { folder: undefined, locate }), madeUp));
+    tasks.push(taskEvaluation(task, await loadDocuments(task, { folder: "", locate }), madeUp));
   }
   const written = await writeResults(evaluationOf(tasks, groups, null), join(folder, "demo"));
   for (const [task, { sha256, first }] of Object.entries(expected.samples)) {

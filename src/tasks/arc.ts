@@ -13,7 +13,7 @@ interface ArcDoc extends Row {
  * Clark et al., "Think you have Solved Question Answering? Try ARC, the AI2 Reasoning Challenge", 2018, arXiv:1803.05457.
  * lm-eval's `arc_easy`, version 1.0.
  */
-export const arcEasy: Task<Row, ArcDoc> = {
+export const arcEasy: Task<ArcDoc> = {
   task: "arc_easy",
   version: 1,
   dataset: { path: "allenai/ai2_arc", name: "ARC-Easy" },
@@ -40,7 +40,7 @@ export const arcEasy: Task<Row, ArcDoc> = {
 };
 
 /** The questions that word counting and retrieval got wrong. lm-eval's `arc_challenge`, version 1.0. */
-export const arcChallenge: Task<Row, ArcDoc> = {
+export const arcChallenge: Task<ArcDoc> = {
   ...arcEasy,
   task: "arc_challenge",
   dataset: { path: "allenai/ai2_arc", name: "ARC-Challenge" },

@@ -13,7 +13,7 @@ interface BoolqDoc extends Row {
  * Clark et al., "BoolQ: Exploring the Surprising Difficulty of Natural Yes/No Questions", NAACL 2019, arXiv:1905.10044.
  * lm-eval's `boolq`, version 2.0.
  */
-export const boolq: Task<Row, BoolqDoc> = {
+export const boolq: Task<BoolqDoc> = {
   task: "boolq",
   version: 2,
   dataset: { path: "aps/super_glue", name: "boolq" },

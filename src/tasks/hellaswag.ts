@@ -15,7 +15,7 @@ interface HellaswagDoc extends Row {
  * Zellers et al., "HellaSwag: Can a Machine Really Finish Your Sentence?", ACL 2019, arXiv:1905.07830.
  * lm-eval's `hellaswag`, version 1.0.
  */
-export const hellaswag: Task<Row, HellaswagDoc> = {
+export const hellaswag: Task<HellaswagDoc> = {
   task: "hellaswag",
   version: 1,
   dataset: { path: "Rowan/hellaswag" },

@@ -70,7 +70,7 @@ test("the demo has well-formed documents with all answers for the card's tasks a
   const demo = allTasks.filter(({ task }) => !task.startsWith("mmlu_") || five.includes(task.slice(5)));
   assert.equal(demo.length, 11);
   for (const task of demo) {
-    const { docs, source } = await loadDocuments(task, { folder: undefined, locate });
+    const { docs, source } = await loadDocuments(task, { folder: "", locate });
     assert.equal(source.kind, "demo");
     assert.ok(docs.length >= 24, task.task);
     const golds = new Set(docs.map((doc) => task.docToTarget(doc)));

@@ -16,7 +16,7 @@ const LETTERS = ["A", "B", "C", "D"];
  * One subject of Hendrycks et al., "Measuring Massive Multitask Language Understanding", ICLR 2021, arXiv:2009.03300.
  * lm-eval's `mmlu_<subject>` with the default template, version 1.0.
  */
-function mmluTask(subject: string): Task<Row, MmluDoc> {
+function mmluTask(subject: string): Task<MmluDoc> {
   return {
     task: `mmlu_${subject}`,
     task_alias: subject,
@@ -115,7 +115,7 @@ const subjects = {
 };
 
 /** All 57 subjects. */
-export const mmluTasks: readonly Task<Row, MmluDoc>[] = Object.values(subjects).flat().map(mmluTask);
+export const mmluTasks: readonly Task<MmluDoc>[] = Object.values(subjects).flat().map(mmluTask);
 
 /** lm-eval's `mmlu` and its four parts, version 2. */
 export const mmluGroups: readonly TaskGroup[] = [

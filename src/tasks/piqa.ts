@@ -14,7 +14,7 @@ interface PiqaDoc extends Row {
  * Bisk et al., "PIQA: Reasoning about Physical Commonsense in Natural Language", AAAI 2020, arXiv:1911.11641.
  * lm-eval's `piqa`, version 1.0.
  */
-export const piqa: Task<Row, PiqaDoc> = {
+export const piqa: Task<PiqaDoc> = {
   task: "piqa",
   version: 1,
   dataset: { path: "baber/piqa" },

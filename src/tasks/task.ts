@@ -1,16 +1,18 @@
 /** What a benchmark is: an object of data and small pure functions, in lm-evaluation-harness's terms. */
-import type { DatasetRef } from "../datasets/source.ts";
+import type { DatasetRef, Row } from "../datasets/source.ts";
+
+export type { DataSource, Row } from "../datasets/source.ts";
 
 /** A metric of multiple choice; `acc_norm` divides a log-likelihood by the choice's length in characters. */
 export type Metric = "acc" | "acc_norm";
 
 /**
- * A multiple-choice benchmark. `Row` is a row as the Hub serves it, `Doc` what `processDoc` makes of it.
+ * A multiple-choice benchmark. `Doc` is what `processDoc` makes of a row as the Hub serves it.
  *
  * A document with n choices becomes n questions: how likely is `" " + choice` after the context?
  * (The functions are written as methods, so that a task with a narrow `Doc` is a `Task`.)
  */
-export interface Task<Row = Record<string, unknown>, Doc = Row> {
+export interface Task<Doc extends Row = Row> {
   /** lm-eval's task name. */
   readonly task: string;
   /** Name in tables, where it is another. */

@@ -15,7 +15,7 @@ interface WinograndeDoc extends Row {
  * Sakaguchi et al., "WinoGrande: An Adversarial Winograd Schema Challenge at Scale", AAAI 2020, arXiv:1907.10641, with
  * the partial scoring of Trinh and Le, arXiv:1806.02847. lm-eval's `winogrande`, version 1.0.
  */
-export const winogrande: Task<Row, WinograndeDoc> = {
+export const winogrande: Task<WinograndeDoc> = {
   task: "winogrande",
   version: 1,
   dataset: { path: "allenai/winogrande", name: "winogrande_xl" },
