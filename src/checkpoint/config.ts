@@ -46,15 +46,14 @@ const maxLayers = 1000;
  *   a value that cannot be.
  */
 export function parseGemma3Config(json: Readonly<Record<string, unknown>>, where: string): Gemma3Config {
-  const outer = asObject(json.text_config);
-  const isMultimodal = json.model_type === "gemma3" && outer !== undefined;
-  if (!isMultimodal && json.model_type !== "gemma3_text") {
+  const textConfig = json.model_type === "gemma3" ? asObject(json.text_config) : undefined;
+  if (!textConfig && json.model_type !== "gemma3_text") {
     throw new PrunelabError(
       `unsupported architecture: ${where}: ${show(json.model_type)}; Prunelab works on Gemma 3 text models`,
     );
   }
   // What stands only outside of text_config counts for the text model too: the token ids of the published files do.
-  const raw = isMultimodal ? { ...json, ...withoutNull(outer), model_type: "gemma3_text" } : withoutNull(json);
+  const raw = { ...withoutNull(json), ...withoutNull(textConfig ?? {}) };
 
   const invalid = (key: string, need: string, value: unknown = raw[key]) =>
     new PrunelabError(`invalid ${key}: ${where}: ${show(value)}; needs ${need}`);
@@ -65,20 +64,18 @@ export function parseGemma3Config(json: Readonly<Record<string, unknown>>, where
     }
     return value as number;
   };
-  const positive = (key: string, fallback: number, value: unknown = raw[key] ?? fallback): number => {
-    if (!(typeof value === "number" && value > 0 && Number.isFinite(value)))
-      throw invalid(key, "a number above 0", value);
-    return value;
+  const positive = (key: string, value: unknown): number => {
+    if (typeof value === "number" && value > 0 && Number.isFinite(value)) return value;
+    throw invalid(key, "a number above 0", value);
   };
-  const tokenId = (key: string, fallback: number, value: unknown = raw[key] ?? fallback): number => {
+  const tokenId = (key: string, value: unknown): number => {
     if (!Number.isInteger(value) || (value as number) < 0) throw invalid(key, "a token id", value);
     return value as number;
   };
-  const only = (key: string, ...allowed: unknown[]): void => {
-    const value = raw[key] ?? allowed[0];
-    if (!allowed.includes(value)) {
-      throw new PrunelabError(`unsupported ${key}: ${where}: ${show(value)}; Prunelab knows ${show(allowed[0])}`);
-    }
+  const only = (key: string, known: unknown): void => {
+    const value = raw[key] ?? known;
+    if (value === known) return;
+    throw new PrunelabError(`unsupported ${key}: ${where}: ${show(value)}; Prunelab knows ${show(known)}`);
   };
   only("hidden_activation", "gelu_pytorch_tanh");
   only("tie_word_embeddings", true);
@@ -93,19 +90,11 @@ export function parseGemma3Config(json: Readonly<Record<string, unknown>>, where
   if (headDim % 2 !== 0) throw invalid("head_dim", "an even number");
   const vocabulary = count("vocab_size", 262_208);
   const eos = Array.isArray(raw.eos_token_id)
-    ? raw.eos_token_id.map((id) => tokenId("eos_token_id", 1, id))
-    : tokenId("eos_token_id", 1);
+    ? raw.eos_token_id.map((id) => tokenId("eos_token_id", id))
+    : tokenId("eos_token_id", raw.eos_token_id ?? 1);
   if (Array.isArray(eos) && eos.length === 0) throw invalid("eos_token_id", "a token id");
 
-  // transformers 5 nests by layer type, and may keep the older keys beside.
-  const nested = asObject(raw.rope_parameters);
-  const full = { ...asObject(nested?.full_attention), ...asObject(raw.rope_scaling) };
-  const sliding = asObject(nested?.sliding_attention) ?? {};
-  const ropeType = (rope: Record<string, unknown>) => rope.rope_type ?? rope.type ?? "default";
-  if (!["default", "linear"].includes(ropeType(full) as string) || ropeType(sliding) !== "default") {
-    const type = show(ropeType(sliding) === "default" ? ropeType(full) : ropeType(sliding));
-    throw new PrunelabError(`unsupported rope_type: ${where}: ${type}; Prunelab knows "default" and "linear"`);
-  }
+  const rope = ropeParameters(raw, where);
   return {
     model_type: "gemma3_text",
     vocab_size: vocabulary,
@@ -115,23 +104,43 @@ export function parseGemma3Config(json: Readonly<Record<string, unknown>>, where
     num_attention_heads: heads,
     num_key_value_heads: keyValueHeads,
     head_dim: headDim,
-    query_pre_attn_scalar: positive("query_pre_attn_scalar", 256),
-    rms_norm_eps: positive("rms_norm_eps", 1e-6),
+    query_pre_attn_scalar: positive("query_pre_attn_scalar", raw.query_pre_attn_scalar ?? 256),
+    rms_norm_eps: positive("rms_norm_eps", raw.rms_norm_eps ?? 1e-6),
     hidden_activation: "gelu_pytorch_tanh",
     max_position_embeddings: count("max_position_embeddings", 131_072),
     layer_types: layerTypes(raw, layers, invalid),
     sliding_window: count("sliding_window", 4096),
-    rope_theta: positive("rope_theta", 1_000_000, full.rope_theta ?? raw.rope_theta ?? 1_000_000),
-    rope_local_base_freq: positive(
-      "rope_local_base_freq",
-      10_000,
-      sliding.rope_theta ?? raw.rope_local_base_freq ?? 10_000,
-    ),
-    rope_scaling_factor: ropeType(full) === "linear" ? positive("rope_scaling.factor", 1, full.factor) : 1,
-    bos_token_id: tokenId("bos_token_id", 2),
+    rope_theta: positive("rope_theta", rope.theta ?? 1_000_000),
+    rope_local_base_freq: positive("rope_local_base_freq", rope.localBase ?? 10_000),
+    rope_scaling_factor: rope.isScaled ? positive("rope_scaling.factor", rope.factor) : 1,
+    bos_token_id: tokenId("bos_token_id", raw.bos_token_id ?? 2),
     eos_token_id: eos,
-    pad_token_id: tokenId("pad_token_id", 0),
+    pad_token_id: tokenId("pad_token_id", raw.pad_token_id ?? 0),
     tie_word_embeddings: true,
+  };
+}
+
+/** RoPE's numbers, yet unchecked: transformers 5 nests them by layer type, and may keep the older keys beside. */
+function ropeParameters(
+  raw: Readonly<Record<string, unknown>>,
+  where: string,
+): { theta: unknown; localBase: unknown; isScaled: boolean; factor: unknown } {
+  const nested = asObject(raw.rope_parameters);
+  const full = { ...asObject(nested?.full_attention), ...asObject(raw.rope_scaling) };
+  const sliding = asObject(nested?.sliding_attention) ?? {};
+  const typeOf = (rope: Record<string, unknown>) => rope.rope_type ?? rope.type ?? "default";
+  for (const [type, known] of [
+    [typeOf(full), ["default", "linear"]],
+    [typeOf(sliding), ["default"]],
+  ] as const) {
+    if ((known as readonly unknown[]).includes(type)) continue;
+    throw new PrunelabError(`unsupported rope_type: ${where}: ${show(type)}; Prunelab knows "default" and "linear"`);
+  }
+  return {
+    theta: full.rope_theta ?? raw.rope_theta,
+    localBase: sliding.rope_theta ?? raw.rope_local_base_freq,
+    isScaled: typeOf(full) === "linear",
+    factor: full.factor,
   };
 }
 

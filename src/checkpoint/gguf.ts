@@ -47,11 +47,16 @@ export async function readGguf(source: ByteSource): Promise<GgufFile> {
   const where = source.name;
   const corrupt = (what: string) => new PrunelabError(`gguf header ${what}: ${where}; download it again`);
   if (!(await isGguf(source))) throw new PrunelabError(`not a gguf file: ${where}; check the path`);
-  const { metadata, tensorInfos, littleEndian, tensorInfoByteRange } = await parse(source);
-  if (!littleEndian) throw new PrunelabError(`unsupported big-endian gguf: ${where}; convert it to little-endian`);
-  if (metadata.version !== 2 && metadata.version !== 3) {
-    throw new PrunelabError(`unsupported gguf version: ${where}: ${metadata.version}; needs 2 or 3`);
+  if (source.byteLength < 24) throw cutOff(where, 24, source.byteLength);
+  const version = new DataView((await source.slice(4, 8)).buffer);
+  if (![2, 3].includes(version.getUint32(0, true))) {
+    const isBig = [2, 3].includes(version.getUint32(0, false));
+    throw new PrunelabError(
+      `unsupported gguf: ${where}: ${isBig ? "big-endian" : `version ${version.getUint32(0, true)}`}; ` +
+        "needs version 2 or 3, little-endian; convert the model again",
+    );
   }
+  const { metadata, tensorInfos, tensorInfoByteRange } = await parse(source);
   // The parser pads what it reads with zeros, so a file that ends inside its header may have been parsed all the same.
   const headerEnd = tensorInfoByteRange[1];
   if (headerEnd > source.byteLength) throw cutOff(where, headerEnd, source.byteLength);
