@@ -8,7 +8,7 @@ import { encodeGguf, type GgufInput } from "./gguf.test-helper.ts";
 import { readGguf, readGgufTensor } from "./gguf.ts";
 import { gemma3ConfigFromGguf } from "./gguf-config.ts";
 import { tokenizerFilesFromGguf } from "./gguf-tokenizer.ts";
-import { tinyMetadata, tinyTokens } from "./tiny-tokenizer.test-helper.ts";
+import { tinyMetadata, tinyTokens } from "./tokenizer.test-helper.ts";
 
 const floats = (...values: number[]) => new Uint8Array(Float32Array.from(values).buffer);
 const matrix: GgufInput = { name: "m", shape: [2, 3], type: 0, bytes: floats(1, 2, 3, -4, 5, 1 + 2 ** -9) };
