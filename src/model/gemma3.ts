@@ -12,6 +12,7 @@
  */
 import type { Gemma3Config } from "../checkpoint/config.ts";
 import { elementCount } from "../checkpoint/tensor.ts";
+import { gemma3Tensors } from "../checkpoint/tensor-names.ts";
 import { type ExternalWeight, GraphBuilder, microsoft, type Value, type WeightLayout } from "../onnx/graph.ts";
 
 /** The graphs' names for what is masked, cached and rotated differently: layers that see all keys, and those with a window. */
@@ -27,7 +28,7 @@ const pageBytes = 4096;
 export function weightLayout(config: Gemma3Config): WeightLayout {
   const layout = new Map<string, ExternalWeight>();
   let offset = 0;
-  for (const [name, shape] of weightShapes(config)) {
+  for (const { name, shape } of gemma3Tensors(config)) {
     layout.set(name, { shape, offset });
     offset += Math.ceil((elementCount(shape) * 4) / pageBytes) * pageBytes;
   }
@@ -37,39 +38,6 @@ export function weightLayout(config: Gemma3Config): WeightLayout {
 /** The length of the external data file. */
 export function weightBytes(layout: WeightLayout): number {
   return Math.max(...[...layout.values()].map(({ shape, offset }) => offset + elementCount(shape) * 4));
-}
-
-/** The tensors of a checkpoint of this config, with their shapes, in the order of the model. */
-export function weightShapes(config: Gemma3Config): [name: string, shape: number[]][] {
-  const { hidden_size: hidden, intermediate_size: intermediate, head_dim: headSize } = config;
-  const queries = config.num_attention_heads * headSize;
-  const keys = config.num_key_value_heads * headSize;
-  const shapes: [string, number[]][] = [["model.embed_tokens.weight", [config.vocab_size, hidden]]];
-  for (let layer = 0; layer < config.num_hidden_layers; layer++) {
-    const block = `model.layers.${layer}`;
-    shapes.push(
-      [`${block}.input_layernorm.weight`, [hidden]],
-      [`${block}.self_attn.q_proj.weight`, [queries, hidden]],
-      [`${block}.self_attn.k_proj.weight`, [keys, hidden]],
-      [`${block}.self_attn.v_proj.weight`, [keys, hidden]],
-      [`${block}.self_attn.o_proj.weight`, [hidden, queries]],
-      [`${block}.self_attn.q_norm.weight`, [headSize]],
-      [`${block}.self_attn.k_norm.weight`, [headSize]],
-      [`${block}.post_attention_layernorm.weight`, [hidden]],
-      [`${block}.pre_feedforward_layernorm.weight`, [hidden]],
-      [`${block}.mlp.gate_proj.weight`, [intermediate, hidden]],
-      [`${block}.mlp.up_proj.weight`, [intermediate, hidden]],
-      [`${block}.mlp.down_proj.weight`, [hidden, intermediate]],
-      [`${block}.post_feedforward_layernorm.weight`, [hidden]],
-    );
-  }
-  shapes.push(["model.norm.weight", [hidden]]);
-  return shapes;
-}
-
-/** Whether a tensor is a norm's weight, which Gemma uses as 1 + w. */
-export function isNorm(name: string): boolean {
-  return name.endsWith("norm.weight");
 }
 
 /**

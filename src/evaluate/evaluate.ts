@@ -1,0 +1,87 @@
+/** Scores a model on benchmarks: documents to requests, requests to answers, answers to metrics. */
+import { join } from "node:path";
+import { cacheFolder } from "../files/cache-folder.ts";
+import type { LanguageModel } from "../model/language-model.ts";
+import type { OnProgress } from "../progress.ts";
+import { findTasks } from "../tasks/find-tasks.ts";
+import { type LoadDocumentsOptions, loadDocuments } from "../tasks/load-documents.ts";
+import { type AnswerCache, openAnswerCache } from "./answer-cache.ts";
+import type { Evaluation, TaskEvaluation } from "./evaluation.ts";
+import { documentMetrics, groupEvaluations, taskMetrics } from "./metrics.ts";
+import { buildRequests } from "./requests.ts";
+
+export interface EvaluateOptions extends LoadDocumentsOptions {
+  readonly onProgress?: OnProgress;
+  /** Ask the model everything, also what an earlier run of these weights has answered; the answers are kept all the same. */
+  readonly fresh?: boolean;
+}
+
+/**
+ * Scores a model on tasks and groups of lm-evaluation-harness (0.4.13's rules), zero-shot. A run that was stopped goes on at its last
+ * finished batch: answers are kept in the cache by the digests of the weights and of the batch's tokens.
+ *
+ * @param tasks lm-eval's names, e.g. `["hellaswag", "mmlu"]`.
+ * @throws PrunelabError when a task is unknown or its documents cannot be had.
+ */
+export async function evaluate(
+  model: LanguageModel,
+  tasks: readonly string[],
+  { onProgress, fresh = false, ...options }: EvaluateOptions = {},
+): Promise<Evaluation> {
+  const startedAt = new Date();
+  const started = performance.now();
+  const found = findTasks(tasks);
+  // All documents are read and checked before the first is scored: a malformed row should not cost minutes.
+  const documents = await Promise.all(found.tasks.map((task) => loadDocuments(task, options)));
+  const cache = await openAnswerCache(join(cacheFolder("answers"), `${model.digest}.jsonl`), { fresh });
+  const evaluated: TaskEvaluation[] = [];
+  try {
+    for (const [index, task] of found.tasks.entries()) {
+      evaluated.push(await evaluateTask(model, task, documents[index]!, cache, onProgress));
+    }
+  } finally {
+    await cache.close();
+  }
+  const { name, digest, parameterCount, maxLength, specialTokens } = model;
+  return {
+    model: { name, digest, parameterCount, maxLength, specialTokens },
+    limit: options.limit ?? null,
+    startedAt,
+    seconds: (performance.now() - started) / 1000,
+    reusedAnswers: cache.reused(),
+    tasks: evaluated,
+    groups: groupEvaluations(found.groups, evaluated),
+  };
+}
+
+async function evaluateTask(
+  model: LanguageModel,
+  task: TaskEvaluation["task"],
+  { docs, source, originalCount }: Awaited<ReturnType<typeof loadDocuments>>,
+  journal: AnswerCache,
+  onProgress: OnProgress | undefined,
+): Promise<TaskEvaluation> {
+  const requests = docs.map((doc) => buildRequests(task, doc));
+  const flat = requests.flat();
+  const answers = await model.loglikelihood(flat, {
+    journal,
+    ...(onProgress && {
+      onProgress: ({ done, total }) =>
+        onProgress({
+          step: `score ${task.task}`,
+          done: Math.floor((done / total) * docs.length),
+          total: docs.length,
+          unit: "documents",
+        }),
+    }),
+  });
+  let next = 0;
+  const samples = docs.map((doc, docId) => {
+    const own = requests[docId]!;
+    const answered = answers.slice(next, next + own.length);
+    next += own.length;
+    const target = task.docToTarget(doc);
+    return { docId, doc, target, requests: own, answers: answered, metrics: documentMetrics(task, doc, answered) };
+  });
+  return { task, source, originalCount, fewshotCount: 0, samples, metrics: taskMetrics(task, samples) };
+}

@@ -1,0 +1,225 @@
+/** Runs token trees through the scoring graph: trees in, log-probabilities of their targets out. */
+import type { Gemma3Config } from "../checkpoint/config.ts";
+import { type Feeds, float32, int64, type Session } from "../onnx/session.ts";
+import type { TokenTree } from "./token-tree.ts";
+
+/** One target's answer: natural-log probability, and whether no token is likelier. */
+export interface TokenScore {
+  readonly logprob: number;
+  readonly isGreedy: boolean;
+}
+
+type LayerType = Gemma3Config["layer_types"][number];
+
+/** Keys and values of tokens that were computed, and which column of the cache is which token, for each layer type. */
+interface Cache {
+  /** Feeds by name, `past_key_values.N.{key,value}`, float32 `[1, kv heads, columns, head_dim]`. */
+  readonly feeds: Feeds;
+  readonly columns: Record<LayerType, readonly Column[]>;
+}
+
+/** A token in the cache: a node of the tree, or -1 for a token of the prefix, which every node has behind it. */
+interface Column {
+  readonly node: number;
+  readonly depth: number;
+}
+
+// What one forward takes at most; longer trees are run in pieces over the cache, since attention's matrices grow with the square.
+const segmentNodes = 512;
+const segmentRows = 192;
+const masked = -1e9;
+
+/** Computes a prefix that trees then share. Its tokens are the first ones of every sequence. */
+export async function computePrefix(session: Session, config: Gemma3Config, tokens: readonly number[]): Promise<Cache> {
+  const chain: TokenTree = {
+    tokens,
+    depths: tokens.map((_, depth) => depth),
+    parents: tokens.map((_, depth) => depth - 1),
+    targets: [],
+  };
+  const { cache } = await runTree(session, config, chain, emptyCache(config), true);
+  const asPrefix = (columns: readonly Column[]) => columns.map(({ depth }) => ({ node: -1, depth }));
+  return {
+    feeds: cache.feeds,
+    columns: {
+      full_attention: asPrefix(cache.columns.full_attention),
+      sliding_attention: asPrefix(cache.columns.sliding_attention),
+    },
+  };
+}
+
+/** The scores of a tree's targets, in their order. */
+export async function scoreTree(
+  session: Session,
+  config: Gemma3Config,
+  tree: TokenTree,
+  prefix: Cache = emptyCache(config),
+): Promise<TokenScore[]> {
+  return (await runTree(session, config, tree, prefix, false)).scores;
+}
+
+async function runTree(
+  session: Session,
+  config: Gemma3Config,
+  tree: TokenTree,
+  prefix: Cache,
+  keepCache: boolean,
+): Promise<{ scores: TokenScore[]; cache: Cache }> {
+  const scores: TokenScore[] = new Array(tree.targets.length);
+  let cache = prefix;
+  const segments = cutSegments(tree);
+  for (const { from, to, targets } of segments) {
+    const last = to === tree.tokens.length;
+    const wantsCache = keepCache || !last;
+    const now = {
+      full_attention: columnsAfter(cache, tree, from, to, "full_attention"),
+      sliding_attention: columnsAfter(cache, tree, from, to, "sliding_attention"),
+    };
+    const rows = [...new Set(targets.map((index) => tree.targets[index]!.node))];
+    const rowOf = new Map(rows.map((node, row) => [node, row]));
+    const pairs = targets.flatMap((index) => {
+      const { node, token } = tree.targets[index]!;
+      return [rowOf.get(node)!, token];
+    });
+    const count = to - from;
+    const mask = (type: LayerType, window: number) =>
+      float32(treeMask(tree, from, to, now[type], window), [1, 1, count, now[type].length]);
+    const feeds: Feeds = {
+      input_ids: int64(tree.tokens.slice(from, to), [1, count]),
+      position_ids: int64(tree.depths.slice(from, to), [1, count]),
+      "mask.full_attention": mask("full_attention", Number.POSITIVE_INFINITY),
+      "mask.sliding_attention": mask("sliding_attention", config.sliding_window),
+      positions: int64(
+        rows.map((node) => node - from),
+        [rows.length],
+      ),
+      targets: int64(pairs, [targets.length, 2]),
+      ...cache.feeds,
+    };
+    const cached = wantsCache ? cacheNames(config).map((name) => `present.${name}`) : [];
+    const outputs = await session.run(feeds, ["logprobs", "greedy", ...cached]);
+    const logprobs = outputs.logprobs!.data as Float32Array;
+    const greedy = outputs.greedy!.data as Uint8Array;
+    targets.forEach((index, i) => {
+      scores[index] = { logprob: logprobs[i]!, isGreedy: greedy[i] === 1 };
+    });
+    if (wantsCache) cache = nextCache(config, tree, to, now, outputs);
+  }
+  return { scores, cache };
+}
+
+interface Segment {
+  readonly from: number;
+  readonly to: number;
+  /** Indices of the targets whose node is in it. */
+  readonly targets: readonly number[];
+}
+
+function cutSegments(tree: TokenTree): Segment[] {
+  const targetsOf: number[][] = tree.tokens.map(() => []);
+  tree.targets.forEach(({ node }, index) => {
+    targetsOf[node]!.push(index);
+  });
+  const segments: Segment[] = [];
+  let from = 0;
+  let rows = 0;
+  for (let node = 0; node <= tree.tokens.length; node++) {
+    const isScored = (targetsOf[node]?.length ?? 0) > 0;
+    const isFull = node - from === segmentNodes || (isScored && rows === segmentRows);
+    if (node > from && (isFull || node === tree.tokens.length)) {
+      segments.push({ from, to: node, targets: targetsOf.slice(from, node).flat() });
+      from = node;
+      rows = 0;
+    }
+    if (isScored) rows++;
+  }
+  return segments;
+}
+
+function columnsAfter(cache: Cache, tree: TokenTree, from: number, to: number, type: LayerType): Column[] {
+  const columns = [...cache.columns[type]];
+  for (let node = from; node < to; node++) columns.push({ node, depth: tree.depths[node]! });
+  return columns;
+}
+
+/** 0 where a node may look (itself, what stands before it in its own sequence, within the window), else a large negative. */
+function treeMask(tree: TokenTree, from: number, to: number, columns: readonly Column[], window: number): Float32Array {
+  const mask = new Float32Array((to - from) * columns.length).fill(masked);
+  const columnOf = new Map(columns.map(({ node }, column) => [node, column]));
+  const prefix = columns.findIndex(({ node }) => node >= 0);
+  for (let node = from; node < to; node++) {
+    const row = (node - from) * columns.length;
+    const depth = tree.depths[node]!;
+    for (let column = 0; column < prefix; column++) {
+      if (depth - columns[column]!.depth < window) mask[row + column] = 0;
+    }
+    for (let seen = node; seen >= 0 && depth - tree.depths[seen]! < window; seen = tree.parents[seen]!) {
+      mask[row + columnOf.get(seen)!] = 0;
+    }
+  }
+  return mask;
+}
+
+/** The cache for the nodes from `next` on. Sliding layers keep only what a later node can still see. */
+function nextCache(
+  config: Gemma3Config,
+  tree: TokenTree,
+  next: number,
+  columns: Record<LayerType, readonly Column[]>,
+  outputs: Awaited<ReturnType<Session["run"]>>,
+): Cache {
+  const window = config.sliding_window;
+  const needed = new Set<number>();
+  let shallowest = tree.depths[next] ?? tree.depths.at(-1)! + 1;
+  for (let node = next; node < tree.tokens.length; node++) {
+    const depth = tree.depths[node]!;
+    shallowest = Math.min(shallowest, depth);
+    for (let seen = tree.parents[node]!; seen >= 0 && depth - tree.depths[seen]! < window; seen = tree.parents[seen]!) {
+      if (seen < next) needed.add(seen);
+    }
+  }
+  const sliding = columns.sliding_attention;
+  const isLast = next === tree.tokens.length;
+  const kept = [...sliding.keys()].filter((column) => {
+    const { node, depth } = sliding[column]!;
+    return node < 0 || isLast ? shallowest - depth < window : needed.has(node);
+  });
+  const feeds: Feeds = {};
+  for (const name of cacheNames(config)) {
+    const present = outputs[`present.${name}`]!;
+    const type = config.layer_types[Number.parseInt(name, 10)]!;
+    feeds[`past_key_values.${name}`] =
+      type === "sliding_attention" && kept.length < sliding.length
+        ? selectColumns(present.data as Float32Array, present.dims, kept)
+        : present;
+  }
+  return {
+    feeds,
+    columns: { full_attention: columns.full_attention, sliding_attention: kept.map((column) => sliding[column]!) },
+  };
+}
+
+function selectColumns(data: Float32Array, dims: readonly number[], kept: readonly number[]) {
+  const [batch = 1, heads = 1, columns = 0, size = 0] = dims;
+  const selected = new Float32Array(batch * heads * kept.length * size);
+  for (let head = 0; head < batch * heads; head++) {
+    kept.forEach((column, i) => {
+      const start = (head * columns + column) * size;
+      selected.set(data.subarray(start, start + size), (head * kept.length + i) * size);
+    });
+  }
+  return float32(selected, [batch, heads, kept.length, size]);
+}
+
+function emptyCache(config: Gemma3Config): Cache {
+  const empty = float32(new Float32Array(0), [1, config.num_key_value_heads, 0, config.head_dim]);
+  return {
+    feeds: Object.fromEntries(cacheNames(config).map((name) => [`past_key_values.${name}`, empty])),
+    columns: { full_attention: [], sliding_attention: [] },
+  };
+}
+
+/** `N.key` and `N.value` for each layer N. */
+function cacheNames(config: Gemma3Config): string[] {
+  return config.layer_types.flatMap((_, layer) => [`${layer}.key`, `${layer}.value`]);
+}

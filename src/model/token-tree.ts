@@ -1,0 +1,128 @@
+/**
+ * Token sequences as one tree, in which shared beginnings are computed once, and the cutting of many requests into such trees.
+ * A context with four endings is a trunk with four branches; what a pack of several documents has in common is shared too.
+ */
+import type { ScoredSequence } from "./encode.ts";
+
+/** A token whose probability is asked for: after `node`, `token`, for request number `request`. */
+export interface Target {
+  readonly node: number;
+  readonly token: number;
+  readonly request: number;
+}
+
+/** Nodes in an order in which parents come first. */
+export interface TokenTree {
+  readonly tokens: readonly number[];
+  /** Position of each node's token in its sequence. */
+  readonly depths: readonly number[];
+  /** Index of each node's parent; -1 for a first token. */
+  readonly parents: readonly number[];
+  readonly targets: readonly Target[];
+}
+
+/** Requests that are scored together, and their tree. `requests` are indices into the list that was packed. */
+export interface Pack {
+  readonly requests: readonly number[];
+  readonly tree: TokenTree;
+}
+
+// About where a matrix product reaches its full speed; larger packs only add attention between strangers, which is masked.
+const packNodes = 256;
+// Each row of logits takes vocabulary × 4 bytes, 1 MiB for Gemma 3.
+const packRows = 192;
+
+/** Builds a tree from sequences whose first `skipped` tokens are computed elsewhere. */
+export class TreeBuilder implements TokenTree {
+  readonly tokens: number[] = [];
+  readonly depths: number[] = [];
+  readonly parents: number[] = [];
+  readonly targets: Target[] = [];
+  private readonly children: Map<number, number>[] = [];
+  private readonly roots = new Map<number, number>();
+  private readonly scoredNodes = new Set<number>();
+  private readonly skipped: number;
+
+  constructor(skipped = 0) {
+    this.skipped = skipped;
+  }
+
+  /** Number of positions whose logits are needed. */
+  get rows(): number {
+    return this.scoredNodes.size;
+  }
+
+  add({ tokens, start }: ScoredSequence, request: number): void {
+    let node = -1;
+    for (let depth = this.skipped; depth < tokens.length - 1; depth++) {
+      node = this.child(node, tokens[depth]!, depth);
+      if (depth >= start - 1) {
+        this.targets.push({ node, token: tokens[depth + 1]!, request });
+        this.scoredNodes.add(node);
+      }
+    }
+  }
+
+  private child(parent: number, token: number, depth: number): number {
+    const siblings = parent < 0 ? this.roots : this.children[parent]!;
+    let node = siblings.get(token);
+    if (node === undefined) {
+      node = this.tokens.length;
+      siblings.set(token, node);
+      this.tokens.push(token);
+      this.depths.push(depth);
+      this.parents.push(parent);
+      this.children.push(new Map());
+    }
+    return node;
+  }
+}
+
+/** The number of first tokens that all sequences share and none of which is scored or is the last before a scored one. */
+export function sharedPrefixLength(sequences: readonly ScoredSequence[]): number {
+  const first = sequences[0]?.tokens ?? [];
+  let length = Math.min(...sequences.map(({ start }) => start - 1), first.length);
+  for (const { tokens } of sequences) {
+    let same = 0;
+    while (same < length && tokens[same] === first[same]) same++;
+    length = same;
+  }
+  return Math.max(0, length);
+}
+
+/**
+ * Cuts requests into packs, in their order, so that the packs depend on the requests alone and a resumed run meets the same ones.
+ * Neighbours with one context stay together. A pack holds at least one such group, however long.
+ */
+export function packSequences(sequences: readonly ScoredSequence[], skipped: number): Pack[] {
+  const packs: Pack[] = [];
+  let requests: number[] = [];
+  let tree = new TreeBuilder(skipped);
+  for (const group of groupByContext(sequences)) {
+    const alone = new TreeBuilder(skipped);
+    for (const request of group) alone.add(sequences[request]!, request);
+    const full = tree.tokens.length + alone.tokens.length > packNodes || tree.rows + alone.rows > packRows;
+    if (full && requests.length > 0) {
+      packs.push({ requests, tree });
+      requests = [];
+      tree = new TreeBuilder(skipped);
+    }
+    for (const request of group) tree.add(sequences[request]!, request);
+    requests.push(...group);
+  }
+  if (requests.length > 0) packs.push({ requests, tree });
+  return packs;
+}
+
+/** Indices of neighbouring sequences with the same context. */
+function groupByContext(sequences: readonly ScoredSequence[]): number[][] {
+  const groups: number[][] = [];
+  let last: string | undefined;
+  sequences.forEach(({ tokens, start }, index) => {
+    const context = tokens.slice(0, start).join(" ");
+    if (context === last) groups.at(-1)!.push(index);
+    else groups.push([index]);
+    last = context;
+  });
+  return groups;
+}

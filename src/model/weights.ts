@@ -1,0 +1,75 @@
+/** The float32 weights file that both graphs read: written once for each model, kept in the cache, the last two only. */
+import { link, mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { bf16ToFloat32 } from "../checkpoint/half.ts";
+import { isNorm } from "../checkpoint/tensor-names.ts";
+import { createFileAtomic } from "../files/atomic.ts";
+import { cacheFolder } from "../files/cache-folder.ts";
+import { withLock } from "../files/lock.ts";
+import type { OnProgress } from "../progress.ts";
+import { weightBytes, weightLayout, weightsFile } from "./gemma3.ts";
+
+// A dense model and a pruned one beside it; each takes four bytes a weight, 1.07 GB for Gemma 3 270M.
+const keptModels = 2;
+const chunkElements = 1 << 22;
+
+/** A folder that holds the weights of this checkpoint as {@link weightsFile}; written where it is missing. */
+export async function weightsFolder(checkpoint: Checkpoint, onProgress?: OnProgress): Promise<string> {
+  const models = cacheFolder("weights");
+  const folder = join(models, await checkpoint.digest());
+  const path = join(folder, weightsFile);
+  await withLock(folder, async () => {
+    const size = weightBytes(weightLayout(checkpoint.config));
+    const present = await stat(path).catch(() => undefined);
+    if (present?.size !== size) await writeWeights(checkpoint, path, onProgress);
+    const now = new Date();
+    await utimes(folder, now, now);
+  });
+  await removeOldest(models);
+  return folder;
+}
+
+/** Puts the weights file at `path`: a second name of the cached file where the file system allows, else a copy of its own. */
+export async function linkWeights(checkpoint: Checkpoint, path: string, onProgress?: OnProgress): Promise<void> {
+  const cached = join(await weightsFolder(checkpoint, onProgress), weightsFile);
+  await mkdir(dirname(path), { recursive: true });
+  await rm(path, { force: true });
+  // Another disk, or a file system without links.
+  await link(cached, path).catch(() => writeWeights(checkpoint, path, onProgress));
+}
+
+async function writeWeights(checkpoint: Checkpoint, path: string, onProgress?: OnProgress): Promise<void> {
+  // A killed run leaves a temporary file of a gigabyte.
+  for (const name of await readdir(dirname(path)).catch(() => [])) {
+    if (name.startsWith(`${weightsFile}.`)) await rm(join(dirname(path), name), { force: true });
+  }
+  const layout = weightLayout(checkpoint.config);
+  const total = weightBytes(layout);
+  await createFileAtomic(path, async (file) => {
+    const chunk = new Float32Array(chunkElements);
+    for (const [name, { offset }] of layout) {
+      const { data } = await checkpoint.read(name);
+      for (let start = 0; start < data.length; start += chunkElements) {
+        const values = bf16ToFloat32(data.subarray(start, start + chunkElements), chunk);
+        if (isNorm(name)) for (let i = 0; i < values.length; i++) values[i]! += 1;
+        const at = offset + start * 4;
+        await file.write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 0, values.byteLength, at);
+        onProgress?.({ step: "assemble weights", done: at + values.byteLength, total, unit: "bytes" });
+      }
+    }
+  });
+}
+
+async function removeOldest(models: string): Promise<void> {
+  const entries = (await readdir(models, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+  const folders = await Promise.all(
+    entries.map(async ({ name }) => {
+      const path = join(models, name);
+      return { path, used: (await stat(path).catch(() => undefined))?.mtimeMs ?? 0 };
+    }),
+  );
+  folders.sort((a, b) => b.used - a.used);
+  // A session that has the file mapped keeps it until it is released, also after its name is gone.
+  for (const { path } of folders.slice(keptModels)) await rm(path, { recursive: true, force: true });
+}
