@@ -42,7 +42,9 @@ export function isRow(value: unknown): value is Row {
 
 /** The error for a field of another kind than it must be. */
 export function wrongField(name: string, wanted: string, value: unknown): PrunelabError {
-  const shown = value === undefined ? "missing" : (JSON.stringify(value) ?? String(value));
+  // JSON has no NaN, which a text that should be a number becomes.
+  const text = typeof value === "number" ? String(value) : JSON.stringify(value);
+  const shown = text ?? "missing";
   return new PrunelabError(
     `field "${name}" must be ${wanted}: ${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown}`,
   );

@@ -1,5 +1,4 @@
 /** Reads benchmarks from a folder of their original files, and gives the rows the fields that the Hub serves. */
-
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { PrunelabError } from "../errors.ts";
@@ -10,69 +9,49 @@ import type { DatasetRef, PlacedRow, Row } from "./source.ts";
 
 /** How one set lies in a folder. */
 interface Layout {
-  /** Files that may hold a split, the complete ones first; the first that is there is read. */
-  readonly files: (ref: DatasetRef) => readonly SplitFile[];
+  /** By split, the files that may hold it; the first that is there is read. `*` stands for the configuration's name. */
+  readonly files: Readonly<Record<string, readonly string[]>>;
   readonly read: (path: string, ref: DatasetRef) => Promise<PlacedRow[]>;
 }
 
-interface SplitFile {
-  readonly file: string;
-  /** Set where the file holds only some of the split's rows. */
-  readonly partial?: true;
-}
+/** Files that hold only some of their split's rows. */
+const partialFiles = new Set([
+  "hellaswag/hellaswag_train_head.jsonl",
+  "hellaswag/hellaswag_val_first200.jsonl",
+  "hellaswag/hellaswag_val_sample1000_original.jsonl",
+]);
 
 /** By the set's id on the Hub. */
-const layouts: Record<string, Layout> = {
-  // `validation_sample1000` is our own name for a random thousand of the validation rows.
+const layouts: Readonly<Record<string, Layout>> = {
   "Rowan/hellaswag": {
-    files: ({ split }) =>
-      ({
-        train: [
-          { file: "hellaswag/hellaswag_train.jsonl" },
-          { file: "hellaswag/hellaswag_train_head.jsonl", partial: true as const },
-        ],
-        validation: [
-          { file: "hellaswag/hellaswag_val.jsonl" },
-          { file: "hellaswag/hellaswag_val_first200.jsonl", partial: true as const },
-        ],
-        validation_sample1000: [{ file: "hellaswag/hellaswag_val_sample1000_original.jsonl", partial: true as const }],
-      })[split] ?? [],
+    files: {
+      train: ["hellaswag/hellaswag_train.jsonl", "hellaswag/hellaswag_train_head.jsonl"],
+      validation: ["hellaswag/hellaswag_val.jsonl", "hellaswag/hellaswag_val_first200.jsonl"],
+      // Our own name: a random thousand of the validation rows.
+      validation_sample1000: ["hellaswag/hellaswag_val_sample1000_original.jsonl"],
+    },
     read: (path) => jsonl(path, hellaswagRow),
   },
   "cais/mmlu": {
-    files: ({ name, split }) => {
-      const folder = { dev: "dev", validation: "val", test: "test" }[split];
-      return folder ? [{ file: `mmlu/${folder}/${name}_${folder}.csv` }] : [];
-    },
-    read: async (path, { name }) =>
-      (await readCsv(path)).map(({ fields, place }) => ({
-        row: atPlace(place, () => mmluRow(fields, name ?? "")),
-        place,
-      })),
+    files: { dev: ["mmlu/dev/*_dev.csv"], validation: ["mmlu/val/*_val.csv"], test: ["mmlu/test/*_test.csv"] },
+    read: async (path, { name = "" }) =>
+      (await readCsv(path)).map(({ fields, place }) => ({ row: atPlace(place, () => mmluRow(fields, name)), place })),
   },
   "baber/piqa": {
-    files: ({ split }) =>
-      ({ train: [{ file: "piqa/train.jsonl" }], validation: [{ file: "piqa/valid.jsonl" }] })[split] ?? [],
+    files: { train: ["piqa/train.jsonl"], validation: ["piqa/valid.jsonl"] },
     read: async (path) => withLabels(await jsonl(path, ({ goal, sol1, sol2 }) => ({ goal, sol1, sol2 })), path),
   },
   "allenai/ai2_arc": {
-    files: ({ name, split }) => {
-      const part = { train: "Train", validation: "Dev", test: "Test" }[split];
-      return part ? [{ file: `arc/${name}/${name}-${part}.jsonl` }] : [];
-    },
+    files: { train: ["arc/*/*-Train.jsonl"], validation: ["arc/*/*-Dev.jsonl"], test: ["arc/*/*-Test.jsonl"] },
     read: (path) => jsonl(path, arcRow),
   },
   "allenai/winogrande": {
-    files: ({ split }) =>
-      ({ train: [{ file: "winogrande/train_xl.jsonl" }], validation: [{ file: "winogrande/dev.jsonl" }] })[split] ?? [],
+    files: { train: ["winogrande/train_xl.jsonl"], validation: ["winogrande/dev.jsonl"] },
     read: (path) => jsonl(path, ({ sentence, option1, option2, answer }) => ({ sentence, option1, option2, answer })),
   },
-  // BoolQ's own files have the passage alone; the Hub's copy, SuperGLUE's, begins each passage with its title and " -- ".
+  // BoolQ's own files have the passage alone; the Hub's copy begins each passage with its title and " -- ".
   "aps/super_glue": {
-    files: ({ name, split }) => {
-      const file = { train: "boolq/train.jsonl", validation: "boolq/dev.jsonl" }[split];
-      return name === "boolq" && file ? [{ file }] : [];
-    },
+    files: { train: ["*/train.jsonl"], validation: ["*/dev.jsonl"] },
     read: (path) => jsonl(path, boolqRow),
   },
 };
@@ -83,9 +62,10 @@ export async function readFolder(
   ref: DatasetRef,
 ): Promise<{ rows: PlacedRow[]; path: string; complete: boolean } | undefined> {
   const layout = layouts[ref.path];
-  for (const { file, partial } of layout?.files(ref) ?? []) {
+  for (const pattern of layout?.files[ref.split] ?? []) {
+    const file = pattern.replaceAll("*", ref.name ?? "");
     const path = join(folder, file);
-    if (await exists(path)) return { rows: await layout!.read(path, ref), path, complete: !partial };
+    if (await exists(path)) return { rows: await layout!.read(path, ref), path, complete: !partialFiles.has(file) };
   }
   return undefined;
 }
@@ -122,14 +102,15 @@ function mmluRow(fields: readonly string[], subject: string): Row {
   const letter = rest.pop()!;
   const answer = ["A", "B", "C", "D"].indexOf(letter);
   if (answer < 0) throw wrongField("answer", "A, B, C or D", letter);
-  return { question, subject: subject, choices: rest, answer };
+  return { question, subject, choices: rest, answer };
 }
 
 function arcRow(row: Row): Row {
   const question = objectField(row, "question");
   const choices = question.choices;
-  if (!Array.isArray(choices) || !choices.every(isRow))
+  if (!Array.isArray(choices) || !choices.every(isRow)) {
     throw wrongField("question.choices", "a list of objects", choices);
+  }
   return {
     id: row.id,
     question: textField(question, "stem"),

@@ -54,6 +54,16 @@ test("names the place of a document that does not fit its task, where it is scor
   assert.equal((await loadDocuments(boolq, { folder, locate, limit: 1 })).docs.length, 1);
 });
 
+test("names the place of a label that is no number", async () => {
+  await mkdir(join(folder, "piqa"), { recursive: true });
+  await writeFile(join(folder, "piqa/valid.jsonl"), `${JSON.stringify({ goal: "g", sol1: "a", sol2: "b" })}\n`);
+  await writeFile(join(folder, "piqa/valid-labels.lst"), "x\n");
+  await assert.rejects(loadDocuments(findTasks(["piqa"]).tasks[0]!, { folder, locate }), {
+    name: "PrunelabError",
+    message: /valid\.jsonl line 1: field "label" must be an integer from 0 to 1: NaN; /,
+  });
+});
+
 test("an empty file is an error", async () => {
   await writeFile(file, "\n");
   await assert.rejects(loadDocuments(boolq, { folder, locate }), { name: "PrunelabError", message: /is empty; / });
