@@ -1,6 +1,7 @@
 /** Runs every test file, and fails when none ran, or, under PRUNELAB_NO_SKIP, when one was skipped. */
 import { spawn } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const wanted = process.argv.slice(2);
@@ -17,9 +18,13 @@ if (files.length === 0) {
   process.exit(1);
 }
 
+// A cache of the run's own, so that tests neither use nor fill the user's.
+const cache = process.env.PRUNELAB_CACHE ? undefined : mkdtempSync(join(tmpdir(), "prunelab-test-cache-"));
+
 // The spec reporter's closing lines are read for the counts: node --test exits 0 when nothing ran or all was skipped.
 const child = spawn(process.execPath, ["--import", "tsx", "--test", "--test-reporter=spec", ...files], {
   stdio: ["ignore", "pipe", "inherit"],
+  env: { ...process.env, ...(cache && { PRUNELAB_CACHE: cache }) },
 });
 let closing = "";
 child.stdout.on("data", (chunk: Buffer) => {
@@ -27,6 +32,7 @@ child.stdout.on("data", (chunk: Buffer) => {
   closing = (closing + chunk.toString()).slice(-4096);
 });
 child.on("close", (code) => {
+  if (cache) rmSync(cache, { recursive: true, force: true });
   const count = (name: string) => Number(new RegExp(`^ℹ ${name} (\\d+)$`, "m").exec(closing)?.[1] ?? 0);
   const skipped = count("skipped") + count("todo");
   if (code === 0 && count("tests") === 0) {
