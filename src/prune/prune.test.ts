@@ -234,7 +234,7 @@ test("mistakes are told in one sentence", async () => {
   for (const bits of [0x7fc0, 0xff80]) {
     await refused(
       { method, sparsity: 0.5 },
-      "weights are not finite: model.layers.0.mlp.down_proj.weight: at index 2; get the checkpoint again",
+      "weights are NaN or infinite: model.layers.0.mlp.down_proj.weight: 1 of them; get the checkpoint again",
       [1, 2, bits, 4, 5, 6],
     );
   }

@@ -4,9 +4,8 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Tensor } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
 import { linearLayers, type PruneOptions, type PruningPlan, planPruning } from "./options.ts";
-import { scoreOf } from "./scores.ts";
-import { findThreshold, zeroBelow, zeroInSpans } from "./select.ts";
-import { countZeros, type SparsityReport, summarizeSparsity, tensorsInScope, zeroCounts } from "./sparsity.ts";
+import { allocateWeights } from "./shared-weights.ts";
+import { type SparsityReport, summarizeSparsity, tensorsInScope, zeroCounts } from "./sparsity.ts";
 
 /** A checkpoint as any other, with the account of what pruning did. */
 export interface PrunedCheckpoint extends Checkpoint {
@@ -29,55 +28,23 @@ export async function prune(dense: Checkpoint, options: PruneOptions): Promise<P
   const plan = planPruning(options);
   const infos = tensorsInScope(dense, plan.scope);
   for (const { name, shape } of infos) checkRows(name, shape.at(-1) ?? 1, plan);
-  const tensors: Tensor[] = [];
-  const zerosBefore: number[] = [];
-  for (const [index, { name }] of infos.entries()) {
+  const weights = await allocateWeights(infos);
+  for (const [index, { name, data }] of weights.tensors.entries()) {
     options.onProgress?.({ step: "prune", done: index, total: infos.length, unit: "tensors" });
-    const read = await dense.read(name);
-    checkFinite(read);
-    const tensor = { ...read, data: read.data.slice() };
-    zerosBefore.push(countZeros(tensor.data));
-    if (plan.pattern !== "global") zeroLeastImportant([tensor], plan);
-    tensors.push(tensor);
+    data.set((await dense.read(name)).data);
   }
-  if (plan.pattern === "global") zeroLeastImportant(tensors, plan);
+  const before = await weights.inspect();
+  for (const [index, { notFinite }] of before.entries()) checkFinite(infos[index]!.name, notFinite);
+  await weights.prune(plan);
+  const after = await weights.inspect();
   options.onProgress?.({ step: "prune", done: infos.length, total: infos.length, unit: "tensors" });
 
-  const counts = tensors.map(({ name, data }, index) => {
-    const zeros = countZeros(data);
-    return { name, ...zeroCounts(data.length, zeros, zeros - zerosBefore[index]!) };
+  const counts = weights.tensors.map(({ name, data }, index) => {
+    const { zeros } = after[index]!;
+    return { name, ...zeroCounts(data.length, zeros, zeros - before[index]!.zeros) };
   });
   const name = prunedName(dense.name, plan);
-  return overlay(dense, tensors, name, summarizeSparsity({ name, tensors: dense.tensors }, counts));
-}
-
-/** Prunes tensors in place: each row or span, or all of them together. */
-function zeroLeastImportant(tensors: readonly Tensor[], plan: PruningPlan): void {
-  const score = scoreOf(plan);
-  const scratch = new Uint32Array(Math.max(...tensors.map(({ data }) => data.length)));
-  let scored = -1;
-  const scores = (index: number) => {
-    const { name, data } = tensors[index]!;
-    const part = scratch.subarray(0, data.length);
-    if (scored !== index) score(name, data, part);
-    scored = index;
-    return part;
-  };
-  if (plan.pattern === "tensor" || plan.pattern === "global") {
-    const total = tensors.reduce((sum, { data }) => sum + data.length, 0);
-    const count = Math.round(total * plan.sparsity);
-    let threshold = findThreshold({ parts: tensors.length, scores }, count, 16);
-    for (const [index, { data }] of tensors.entries()) {
-      threshold = { ...threshold, ties: zeroBelow(data, scores(index), threshold) };
-    }
-    return;
-  }
-  for (const [index, { data, shape }] of tensors.entries()) {
-    const columns = shape.at(-1) ?? 1;
-    const { of, zeros } =
-      plan.pattern === "row" ? { of: columns, zeros: Math.round(columns * plan.sparsity) } : plan.pattern;
-    zeroInSpans(data, scores(index), of, zeros);
-  }
+  return overlay(dense, weights.tensors, name, summarizeSparsity({ name, tensors: dense.tensors }, counts));
 }
 
 function checkRows(name: string, columns: number, { pattern }: PruningPlan): void {
@@ -87,12 +54,9 @@ function checkRows(name: string, columns: number, { pattern }: PruningPlan): voi
   );
 }
 
-function checkFinite({ name, data }: Tensor): void {
-  for (let index = 0; index < data.length; index++) {
-    if ((data[index]! & 0x7f80) === 0x7f80) {
-      throw new PrunelabError(`weights are not finite: ${name}: at index ${index}; get the checkpoint again`);
-    }
-  }
+function checkFinite(name: string, notFinite: number): void {
+  if (notFinite === 0) return;
+  throw new PrunelabError(`weights are NaN or infinite: ${name}: ${notFinite} of them; get the checkpoint again`);
 }
 
 /** E.g. `google/gemma-3-270m-magnitude-50`, `…-magnitude-2of4`, `…-random-row-62.5-seed1-mlp.down_proj`. */

@@ -1,0 +1,265 @@
+/**
+ * Scores, selects and zeroes weights in shared memory: AssemblyScript, compiled to WebAssembly with SIMD and threads.
+ *
+ * A weight's score is a non-negative float32, read as its bits: these sort as integers do (IEEE 754). Exactly `count`
+ * of the lowest scores go, found without sorting: a histogram of the highest digit says in which bin the threshold
+ * lies, one of the next digit looks into that bin only. Of equal scores the lower index goes first. A
+ * bfloat16 is the upper half of a float32, so a histogram of its 15 magnitude bits ends the search for magnitudes.
+ *
+ * The caller lays out the memory: a table of tasks, the weights, room for each thread (see `roomPerThread`).
+ * Every `…Each` takes tasks from the table until `next` says that none is left, so several threads can share a table.
+ */
+
+/** One tensor: a row of the table, of u32 alone. The caller writes it, and reads what `inspectEach` counts. */
+@unmanaged
+class Task {
+  /** Address of its bfloat16 weights, a multiple of 16. */
+  weights: u32;
+  length: u32;
+  method: u32;
+  /** Two seeds of the method "random", made from the seed and the tensor's name. */
+  firstSeed: u32;
+  secondSeed: u32;
+  /** The lowest `count` of every `span` consecutive weights go. */
+  span: u32;
+  count: u32;
+  /** The threshold, or the digits of it that are known so far; and a mask of these. */
+  score: u32;
+  scoreMask: u32;
+  /** How many of the scores equal to the threshold go. */
+  ties: u32;
+  /** Address of this tensor's own 65,536 bins, used when tensors are pruned together. */
+  bins: u32;
+  zeros: u32;
+  notFinite: u32;
+}
+
+const magnitude: u32 = 0;
+/** Scores are computed a block at a time, which stays in the fastest cache. */
+const blockLength: u32 = 1024;
+const binsLength: u32 = 65536;
+
+export function taskBytes(): u32 {
+  return offsetof<Task>();
+}
+
+/** Bytes that each thread needs for itself: a block of scores, then bins. */
+export function roomPerThread(): u32 {
+  return (blockLength + binsLength) * 4;
+}
+
+/** The next task that no thread has taken yet, or null. */
+function take(table: usize, tasks: u32, next: usize): Task | null {
+  const index = atomic.add<u32>(next, 1);
+  return index < tasks ? changetype<Task>(table + index * offsetof<Task>()) : null;
+}
+
+/** Counts the zeros (-0 too) and the weights that are NaN or infinite. */
+export function inspectEach(table: usize, tasks: u32, next: usize): void {
+  for (let task = take(table, tasks, next); task; task = take(table, tasks, next)) {
+    task.zeros = task.length - countFrom(task, 1);
+    task.notFinite = countFrom(task, 0x7f80);
+  }
+}
+
+/** Zeroes what each task says, each tensor for itself. */
+export function pruneEach(table: usize, tasks: u32, next: usize, room: usize): void {
+  for (let task = take(table, tasks, next); task; task = take(table, tasks, next)) {
+    if (task.span <= 16) zeroByRank(task, room);
+    else {
+      const digitBits: u32 = task.span < 32768 ? 8 : 16;
+      for (let from: u32 = 0; from < task.length; from += task.span) {
+        const to = from + task.span;
+        findThreshold(task, from, to, digitBits, room);
+        zeroBelow(task, from, to, room);
+      }
+    }
+  }
+}
+
+/**
+ * One step for tensors that are pruned together: fills each task's own bins with the 16-bit digits at `shift` of the
+ * scores that have the task's known digits, and this thread's bins with their sum.
+ */
+export function countEach(table: usize, tasks: u32, next: usize, room: usize, shift: u32): void {
+  const sums = room + blockLength * 4;
+  memory.fill(sums, 0, binsLength * 4);
+  for (let task = take(table, tasks, next); task; task = take(table, tasks, next)) {
+    const bins: usize = task.bins;
+    memory.fill(bins, 0, binsLength * 4);
+    countDigits(task, 0, task.length, shift, 0xffff, bins, room);
+    for (let offset: usize = 0; offset < binsLength * 4; offset += 16) {
+      v128.store(sums + offset, i32x4.add(v128.load(sums + offset), v128.load(bins + offset)));
+    }
+  }
+}
+
+/** Zeroes the scores below each task's threshold and the first of its ties. */
+export function zeroEach(table: usize, tasks: u32, next: usize, room: usize): void {
+  for (let task = take(table, tasks, next); task; task = take(table, tasks, next)) {
+    zeroBelow(task, 0, task.length, room);
+  }
+}
+
+/** Sets `task.score` and `task.ties` such that exactly `task.count` of the scores from `from` to `to` go. */
+function findThreshold(task: Task, from: u32, to: u32, digitBits: u32, room: usize): void {
+  const bins = room + blockLength * 4;
+  const digitMask: u32 = (1 << digitBits) - 1;
+  // the lower 16 bits of magnitudes are zero
+  const lastShift: u32 = task.method === magnitude ? 16 : 0;
+  task.score = 0;
+  task.scoreMask = 0;
+  task.ties = task.count;
+  for (let shift: u32 = 32; shift > lastShift; ) {
+    shift -= digitBits;
+    memory.fill(bins, 0, (digitMask + 1) * 4);
+    countDigits(task, from, to, shift, digitMask, bins, room);
+    let bin: u32 = 0;
+    for (let inBin = load<u32>(bins); task.ties > inBin; inBin = load<u32>(bins + bin * 4)) {
+      task.ties -= inBin;
+      bin++;
+    }
+    task.score |= bin << shift;
+    task.scoreMask |= digitMask << shift;
+  }
+}
+
+function countDigits(task: Task, from: u32, to: u32, shift: u32, digitMask: u32, bins: usize, room: usize): void {
+  if (task.method === magnitude && shift === 16 && digitMask === 0xffff) {
+    countAllMagnitudes(task.weights + from * 2, task.weights + to * 2, bins);
+    return;
+  }
+  for (let start = from; start < to; start += blockLength) {
+    const length = min(blockLength, to - start);
+    scoreBlock(task, start, length, room);
+    for (let at: usize = room, end: usize = room + length * 4; at < end; at += 4) {
+      const score = load<u32>(at);
+      if ((score & task.scoreMask) === task.score) increment(bins, (score >> shift) & digitMask);
+    }
+  }
+}
+
+/** A histogram of the 15 magnitude bits, four weights a load. */
+function countAllMagnitudes(from: usize, to: usize, bins: usize): void {
+  const magnitudeBits = ((0x7fff7fff as u64) << 32) | 0x7fff7fff;
+  let at = from;
+  for (; at + 8 <= to; at += 8) {
+    const four = load<u64>(at) & magnitudeBits;
+    increment(bins, (four & 0xffff) as u32);
+    increment(bins, ((four >> 16) & 0xffff) as u32);
+    increment(bins, ((four >> 32) & 0xffff) as u32);
+    increment(bins, (four >> 48) as u32);
+  }
+  for (; at < to; at += 2) increment(bins, load<u16>(at) & 0x7fff);
+}
+
+function increment(bins: usize, bin: u32): void {
+  const at = bins + bin * 4;
+  store<u32>(at, load<u32>(at) + 1);
+}
+
+/** Zeroes (to +0) the weights whose scores lie below `task.score`, and the first `task.ties` of those equal to it. */
+function zeroBelow(task: Task, from: u32, to: u32, room: usize): void {
+  if (task.method === magnitude) {
+    zeroMagnitudesBelow(task.weights + from * 2, task.weights + to * 2, (task.score >> 16) as i16, task.ties);
+    return;
+  }
+  let ties = task.ties;
+  for (let start = from; start < to; start += blockLength) {
+    const length = min(blockLength, to - start);
+    scoreBlock(task, start, length, room);
+    for (let index: u32 = 0; index < length; index++) {
+      const score = load<u32>(room + index * 4);
+      const tie = score === task.score && ties > 0;
+      if (tie) ties--;
+      if (tie || score < task.score) store<u16>(task.weights + (start + index) * 2, 0);
+    }
+  }
+}
+
+function zeroMagnitudesBelow(from: usize, to: usize, threshold: i16, quota: u32): void {
+  const magnitudeBits = i16x8.splat(0x7fff);
+  const splat = i16x8.splat(threshold);
+  let ties = quota;
+  let at = from;
+  // as long as all equal ones of the next eight may go, they go with the lower ones
+  while (ties > 0 && at + 16 <= to) {
+    const weights = v128.load(at);
+    const magnitudes = v128.and(weights, magnitudeBits);
+    const equal = popcnt(i16x8.bitmask(i16x8.eq(magnitudes, splat)));
+    if ((equal as u32) > ties) break;
+    ties -= equal as u32;
+    v128.store(at, v128.and(weights, i16x8.gt_s(magnitudes, splat)));
+    at += 16;
+  }
+  while (ties > 0 && at < to) {
+    const bits = load<u16>(at);
+    const bitsOfMagnitude = (bits & 0x7fff) as i16;
+    if (bitsOfMagnitude === threshold) ties--;
+    if (bitsOfMagnitude <= threshold) store<u16>(at, 0);
+    at += 2;
+  }
+  for (; at + 16 <= to; at += 16) {
+    const weights = v128.load(at);
+    v128.store(at, v128.and(weights, i16x8.ge_s(v128.and(weights, magnitudeBits), splat)));
+  }
+  for (; at < to; at += 2) if (((load<u16>(at) & 0x7fff) as i16) < threshold) store<u16>(at, 0);
+}
+
+/** For spans of a handful of weights comparing each with each beats a histogram. */
+function zeroByRank(task: Task, room: usize): void {
+  const span = task.span;
+  const step = (blockLength / span) * span;
+  for (let start: u32 = 0; start < task.length; start += step) {
+    const length = min(step, task.length - start);
+    scoreBlock(task, start, length, room);
+    for (let from: u32 = 0; from < length; from += span) {
+      for (let index = from; index < from + span; index++) {
+        const score = load<u32>(room + index * 4);
+        let rank: u32 = 0;
+        for (let other = from; other < index; other++) rank += (load<u32>(room + other * 4) <= score) as u32;
+        for (let other = index + 1; other < from + span; other++) rank += (load<u32>(room + other * 4) < score) as u32;
+        if (rank < task.count) store<u16>(task.weights + (start + index) * 2, 0);
+      }
+    }
+  }
+}
+
+/** Writes the scores of `length` weights from index `start` on to `scores`. */
+function scoreBlock(task: Task, start: u32, length: u32, scores: usize): void {
+  const weights: usize = task.weights + start * 2;
+  if (task.method === magnitude) {
+    for (let index: u32 = 0; index < length; index++) {
+      store<u32>(scores + index * 4, ((load<u16>(weights + index * 2) & 0x7fff) as u32) << 16);
+    }
+    return;
+  }
+  // An integer from 1 to 2^24, exact in float32, that depends on seeds and index alone: a higher sparsity zeroes a
+  // superset. What is zero already scores 0, and so goes first.
+  for (let index: u32 = 0; index < length; index++) {
+    const random = (mix(mix((start + index) ^ task.firstSeed) ^ task.secondSeed) >> 8) + 1;
+    const zero = (load<u16>(weights + index * 2) & 0x7fff) === 0;
+    store<f32>(scores + index * 4, zero ? 0 : (random as f32));
+  }
+}
+
+/** The 32-bit mixer "lowbias32" of https://nullprogram.com/blog/2018/07/31/: every input bit flips every output bit. */
+function mix(value: u32): u32 {
+  let x = (value ^ (value >> 16)) * 0x7feb352d;
+  x = (x ^ (x >> 15)) * 0x846ca68b;
+  return x ^ (x >> 16);
+}
+
+/** How many of a task's weights have magnitude bits of `low` or more. */
+function countFrom(task: Task, low: i16): u32 {
+  const magnitudeBits = i16x8.splat(0x7fff);
+  const lows = i16x8.splat(low);
+  let count: u32 = 0;
+  let at: usize = task.weights;
+  const end = at + task.length * 2;
+  for (; at + 16 <= end; at += 16) {
+    count += popcnt(i16x8.bitmask(i16x8.ge_s(v128.and(v128.load(at), magnitudeBits), lows)));
+  }
+  for (; at < end; at += 2) count += (((load<u16>(at) & 0x7fff) as i16) >= low) as u32;
+  return count;
+}
