@@ -53,7 +53,7 @@ const built = join(root, "dist", ".built");
 if (!existsSync(built) || statSync(built).mtimeMs < newestSource()) {
   process.stderr.write("building\n");
   rmSync(join(root, "dist"), { recursive: true, force: true });
-  run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"]);
+  run("npm", ["run", "--silent", "build"]);
   mkdirSync(dirname(built), { recursive: true });
   writeFileSync(built, "");
 }

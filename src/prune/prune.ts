@@ -21,8 +21,8 @@ export interface PrunedCheckpoint extends Checkpoint {
  * already (-0 too) count and go first; of equal magnitudes those at lower indices go first, globally those of earlier
  * tensors. Only where more than that many were zero before, all of them stay zero.
  *
- * Throws a PrunelabError for a bad option, a scope that matches nothing, weights that are not finite, or rows that
- * the m of an `n:m` pattern does not divide.
+ * Throws a PrunelabError for a bad option, a scope that matches nothing, or rows that the m of an `n:m` pattern does not
+ * divide.
  */
 export async function prune(dense: Checkpoint, options: PruneOptions): Promise<PrunedCheckpoint> {
   const plan = planPruning(options);
@@ -33,15 +33,14 @@ export async function prune(dense: Checkpoint, options: PruneOptions): Promise<P
     options.onProgress?.({ step: "prune", done: index, total: infos.length, unit: "tensors" });
     data.set((await dense.read(name)).data);
   }
-  const before = await weights.inspect();
-  for (const [index, { notFinite }] of before.entries()) checkFinite(infos[index]!.name, notFinite);
+  const before = await weights.countZeros();
   await weights.prune(plan);
-  const after = await weights.inspect();
+  const after = await weights.countZeros();
   options.onProgress?.({ step: "prune", done: infos.length, total: infos.length, unit: "tensors" });
 
   const counts = weights.tensors.map(({ name, data }, index) => {
-    const { zeros } = after[index]!;
-    return { name, ...zeroCounts(data.length, zeros, zeros - before[index]!.zeros) };
+    const zeros = after[index]!;
+    return { name, ...zeroCounts(data.length, zeros, zeros - before[index]!) };
   });
   const name = prunedName(dense.name, plan);
   return overlay(dense, weights.tensors, name, summarizeSparsity({ name, tensors: dense.tensors }, counts));
@@ -52,11 +51,6 @@ function checkRows(name: string, columns: number, { pattern }: PruningPlan): voi
   throw new PrunelabError(
     `rows are not divisible by ${pattern.of}: ${name}: ${columns} columns; choose another pattern or leave it out of scope`,
   );
-}
-
-function checkFinite(name: string, notFinite: number): void {
-  if (notFinite === 0) return;
-  throw new PrunelabError(`weights are NaN or infinite: ${name}: ${notFinite} of them; get the checkpoint again`);
 }
 
 /** E.g. `google/gemma-3-270m-magnitude-50`, `…-magnitude-2of4`, `…-random-row-62.5-seed1-mlp.down_proj`. */

@@ -11,8 +11,8 @@ import { callOnThreads } from "./threads.ts";
 /** Tensors whose data the caller fills in and reads; all work on them is in place. */
 export interface SharedWeights {
   readonly tensors: readonly Tensor[];
-  /** Zeros (-0 too) and NaN or infinite weights of each tensor. */
-  inspect(): Promise<{ zeros: number; notFinite: number }[]>;
+  /** Zeros of each tensor, -0 too. */
+  countZeros(): Promise<number[]>;
   /** Zeroes what the plan says, in each tensor, or in all together where its pattern is `"global"`. */
   prune(plan: PruningPlan): Promise<void>;
 }
@@ -45,9 +45,8 @@ const column = {
   ties: 9,
   bins: 10,
   zeros: 11,
-  notFinite: 12,
 } as const;
-const columns = 13;
+const columns = 12;
 const methodCode = { magnitude: 0, random: 1 } as const;
 const blockLength = 1024;
 const binsLength = 65536;
@@ -55,11 +54,12 @@ const binsLength = 65536;
 /** Room for tensors, all zero. Throws a PrunelabError where one is too large (2^31 weights or so). */
 export async function allocateWeights(
   infos: readonly TensorInfo[],
-  { memoryBytes = defaultMemoryBytes, threads = availableParallelism() }: AllocateOptions = {},
+  options: AllocateOptions = {},
 ): Promise<SharedWeights> {
   const module = await loadModule();
   const total = infos.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  const threadsUsed = total < weightsWorthThreads ? 1 : threads;
+  const { memoryBytes = defaultMemoryBytes, threads = total < weightsWorthThreads ? 1 : availableParallelism() } =
+    options;
   const groups: TensorInfo[][] = [];
   let room = 0;
   for (const info of infos) {
@@ -71,13 +71,12 @@ export async function allocateWeights(
     groups.at(-1)!.push(info);
     room -= bytes;
   }
-  const parts = groups.map((group) => allocatePart(module, group, threadsUsed));
+  const parts = groups.map((group) => allocatePart(module, group, threads));
   return {
     tensors: parts.flatMap(({ tensors }) => tensors),
-    inspect: async () => {
-      const counts = [];
-      for (const part of parts) counts.push(...(await inspectPart(part)));
-      return counts;
+    countZeros: async () => {
+      for (const part of parts) await part.call("countZerosEach");
+      return parts.flatMap(({ tensors, table }) => tensors.map((_, index) => table[index * columns + column.zeros]!));
     },
     prune: async (plan) => {
       for (const part of parts) writePlan(part, plan);
@@ -142,14 +141,6 @@ function allocatePart(module: WebAssembly.Module, infos: readonly TensorInfo[], 
       );
     },
   };
-}
-
-async function inspectPart({ tensors, table, call }: Part): Promise<{ zeros: number; notFinite: number }[]> {
-  await call("inspectEach");
-  return tensors.map((_, index) => ({
-    zeros: table[index * columns + column.zeros]!,
-    notFinite: table[index * columns + column.notFinite]!,
-  }));
 }
 
 function writePlan({ tensors, table }: Part, { method, sparsity, pattern, seed }: PruningPlan): void {

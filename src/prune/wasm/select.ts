@@ -10,7 +10,7 @@
  * Every `…Each` takes tasks from the table until `next` says that none is left, so several threads can share a table.
  */
 
-/** One tensor: a row of the table, of u32 alone. The caller writes it, and reads what `inspectEach` counts. */
+/** One tensor: a row of the table, of u32 alone. The caller writes it, and reads what `countZerosEach` counts. */
 @unmanaged
 class Task {
   /** Address of its bfloat16 weights, a multiple of 16. */
@@ -31,7 +31,6 @@ class Task {
   /** Address of this tensor's own 65,536 bins, used when tensors are pruned together. */
   bins: u32;
   zeros: u32;
-  notFinite: u32;
 }
 
 const magnitude: u32 = 0;
@@ -54,17 +53,17 @@ function take(table: usize, tasks: u32, next: usize): Task | null {
   return index < tasks ? changetype<Task>(table + index * offsetof<Task>()) : null;
 }
 
-/** Counts the zeros (-0 too) and the weights that are NaN or infinite. */
-export function inspectEach(table: usize, tasks: u32, next: usize): void {
+/** Counts the zeros, -0 too. */
+export function countZerosEach(table: usize, tasks: u32, next: usize): void {
   for (let task = take(table, tasks, next); task; task = take(table, tasks, next)) {
-    task.zeros = task.length - countFrom(task, 1);
-    task.notFinite = countFrom(task, 0x7f80);
+    task.zeros = countZeros(task.weights, task.weights + task.length * 2);
   }
 }
 
 /** Zeroes what each task says, each tensor for itself. */
 export function pruneEach(table: usize, tasks: u32, next: usize, room: usize): void {
   for (let task = take(table, tasks, next); task; task = take(table, tasks, next)) {
+    if (task.length === 0) continue;
     if (task.span <= 16) zeroByRank(task, room);
     else {
       const digitBits: u32 = task.span < 32768 ? 8 : 16;
@@ -250,16 +249,14 @@ function mix(value: u32): u32 {
   return x ^ (x >> 16);
 }
 
-/** How many of a task's weights have magnitude bits of `low` or more. */
-function countFrom(task: Task, low: i16): u32 {
+function countZeros(from: usize, to: usize): u32 {
   const magnitudeBits = i16x8.splat(0x7fff);
-  const lows = i16x8.splat(low);
-  let count: u32 = 0;
-  let at: usize = task.weights;
-  const end = at + task.length * 2;
-  for (; at + 16 <= end; at += 16) {
-    count += popcnt(i16x8.bitmask(i16x8.ge_s(v128.and(v128.load(at), magnitudeBits), lows)));
+  const zero = i16x8.splat(0);
+  let zeros: u32 = 0;
+  let at = from;
+  for (; at + 16 <= to; at += 16) {
+    zeros += popcnt(i16x8.bitmask(i16x8.eq(v128.and(v128.load(at), magnitudeBits), zero)));
   }
-  for (; at < end; at += 2) count += (((load<u16>(at) & 0x7fff) as i16) >= low) as u32;
-  return count;
+  for (; at < to; at += 2) zeros += ((load<u16>(at) & 0x7fff) === 0) as u32;
+  return zeros;
 }

@@ -1,0 +1,125 @@
+/** `npm run bench:prune`: times selecting and zeroing half of the linear layers' weights, beside a copy of the same bytes. */
+import { spawnSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { availableParallelism, cpus, loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Checkpoint } from "../src/checkpoint/checkpoint.ts";
+import { openCheckpointFile } from "../src/checkpoint/open.ts";
+import { elementCount, type TensorInfo } from "../src/checkpoint/tensor.ts";
+import { writeCheckpoint } from "../src/checkpoint/write.ts";
+import { linearLayers, type PruneOptions, planPruning } from "../src/prune/options.ts";
+import { allocateWeights } from "../src/prune/shared-weights.ts";
+import { tensorsInScope } from "../src/prune/sparsity.ts";
+
+const help = `usage: npm run bench:prune -- [options]
+
+--model <path>      a checkpoint; default: normal random weights in the shapes of Gemma 3 270M
+--runs <count>      of each, interleaved; default 9
+--threads <count>   default ${availableParallelism()}, one per core
+--peer <script>     a Python script that times the same with PyTorch, started afterwards with the model's folder
+--python <command>  that runs it; default python3`;
+
+const benchmarks: PruneOptions[] = [
+  { method: "magnitude", sparsity: 0.5 },
+  { method: "magnitude", sparsity: 0.5, pattern: "global" },
+  { method: "magnitude", sparsity: 0.5, pattern: "row" },
+  { method: "magnitude", pattern: "2:4" },
+  { method: "random", sparsity: 0.5 },
+];
+
+const { values } = parseArgs({
+  options: {
+    model: { type: "string" },
+    runs: { type: "string", default: "9" },
+    threads: { type: "string", default: String(availableParallelism()) },
+    peer: { type: "string" },
+    python: { type: "string", default: "python3" },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+if (values.help) console.log(help);
+else await bench(values.model === undefined ? null : await openCheckpointFile(values.model));
+
+async function bench(checkpoint: Checkpoint | null): Promise<void> {
+  const threads = Number(values.threads);
+  const infos = checkpoint ? tensorsInScope(checkpoint, linearLayers) : shapesOf270M();
+  const weights = await allocateWeights(infos, { threads });
+  const bytes = 2 * infos.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const random = normalWeights(2 ** 21);
+  const originals: Uint16Array[] = [];
+  for (const { name, shape } of infos) {
+    originals.push(checkpoint ? (await checkpoint.read(name)).data : random.slice(0, elementCount(shape)));
+  }
+
+  const copyTimes: number[] = [];
+  const times = benchmarks.map((): number[] => []);
+  for (let run = 0; run < Number(values.runs); run++) {
+    for (const [index, options] of benchmarks.entries()) {
+      const plan = planPruning(options);
+      const start = performance.now();
+      for (const [tensor, { data }] of weights.tensors.entries()) data.set(originals[tensor]!);
+      const copied = performance.now();
+      await weights.prune(plan);
+      times[index]!.push(performance.now() - copied);
+      copyTimes.push(copied - start);
+    }
+  }
+
+  const copy = median(copyTimes);
+  const what = checkpoint ? checkpoint.name : "random weights";
+  console.log(`${infos.length} tensors, ${(bytes / 2).toLocaleString("en-US")} bfloat16 weights in memory (${what});`);
+  console.log(`${threads} threads on ${cpus().length} cores (${cpus()[0]!.model.trim()}), node ${process.version},`);
+  console.log(`load ${loadavg()[0]!.toFixed(1)}; milliseconds of ${values.runs} runs, after one copy each\n`);
+  console.log("| select and zero half | first | fastest | median | slowest | median / copy |");
+  console.log("|---|---:|---:|---:|---:|---:|");
+  const row = (label: string, all: number[]) => {
+    const cells = [all[0]!, Math.min(...all), median(all), Math.max(...all)].map((time) => time.toFixed(1));
+    console.log(`| ${label} | ${cells.join(" | ")} | ${(median(all) / copy).toFixed(1)} |`);
+  };
+  row("copy of the bytes, one thread", copyTimes);
+  for (const [index, { method, pattern = "tensor" }] of benchmarks.entries())
+    row(`${method}, ${pattern}`, times[index]!);
+
+  if (values.peer === undefined) return;
+  if (!checkpoint) return console.error("missing --model: the peer needs one");
+  const folder = await mkdtemp(join(tmpdir(), "prunelab-bench-"));
+  try {
+    await writeCheckpoint(checkpoint, folder);
+    console.log(`\n${values.peer}:`);
+    const { error } = spawnSync(values.python, [values.peer, folder], { stdio: ["ignore", "inherit", "inherit"] });
+    if (error) console.error(`cannot run ${values.python}: ${error.message}`);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** The 126 linear layers inside the blocks. */
+function shapesOf270M(): TensorInfo[] {
+  const shapes = [
+    [1024, 640],
+    [256, 640],
+    [256, 640],
+    [640, 1024],
+    [2048, 640],
+    [2048, 640],
+    [640, 2048],
+  ];
+  return Array.from({ length: 18 * shapes.length }, (_, index) => ({
+    name: `random.${index}`,
+    shape: shapes[index % shapes.length]!,
+  }));
+}
+
+/** Normally distributed, standard deviation 0.03 (Box and Muller). */
+function normalWeights(count: number): Uint16Array {
+  const floats = Float32Array.from(
+    { length: count },
+    () => 0.03 * Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random()),
+  );
+  return Uint16Array.from(new Uint32Array(floats.buffer), (bits) => bits >>> 16);
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
