@@ -28,10 +28,12 @@ export function float32ToBf16(
   const bits = new Int32Array(source.buffer, source.byteOffset, source.length);
   const count = source.length;
   if (at + count > target.length) throw new RangeError(`target is too short: ${target.length} < ${at + count}`);
+  // A view of its own: adding `at` to each index takes half as long again.
+  const result = target.subarray(at, at + count);
   for (let i = 0; i < count; i++) {
     const x = bits[i]!;
     // The comparison is of |x|'s bits as an int32: above 0x7f800000 is NaN, which the rounding might carry to infinity.
-    target[at + i] = (x & 0x7fffffff) > 0x7f800000 ? (x >>> 16) | 0x40 : (x + 0x7fff + ((x >>> 16) & 1)) >>> 16;
+    result[i] = (x & 0x7fffffff) > 0x7f800000 ? (x >>> 16) | 0x40 : (x + 0x7fff + ((x >>> 16) & 1)) >>> 16;
   }
   return target;
 }
