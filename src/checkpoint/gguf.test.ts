@@ -103,6 +103,11 @@ test("refuses a file that is cut off anywhere", async () => {
     await assertRefused(bytes.subarray(0, length), /cut off|corrupt|not a gguf file/);
   }
   await assertRefused(bytes.subarray(0, bytes.length - 31), /gguf file is cut off: x: needs [\d,]+ bytes, has [\d,]+/);
+  // Without a tensor behind it, only the header's own end tells that the text is short.
+  const text = encodeGguf({ "a.text": "some words" }, []);
+  await assertRefused(text.subarray(0, Buffer.from(text).indexOf("words") + 2), /gguf file is cut off/);
+  const long = encodeGguf({ "a.list": Array.from({ length: 700_000 }, (_, i) => i) }, []);
+  await assertRefused(long.subarray(0, 1_900_000), /gguf file is cut off: x: needs [\d,]+ bytes, has 1,900,000 bytes/);
   // The padding behind the last tensor is not needed.
   await open(bytes.subarray(0, bytes.length - 30));
 });
