@@ -164,7 +164,8 @@ async function openSafetensors(folder: string, entries: ReadonlyMap<string, Safe
 
 async function openGguf(source: ByteSource, tokenizerCache: string | undefined): Promise<Opened> {
   const { metadata, tensors } = await readGguf(source);
-  const vocabularySize = tensors.get("token_embd.weight")?.shape[0] ?? 0;
+  // Another architecture is told before a missing embedding: 1 passes where the size is not known.
+  const vocabularySize = tensors.get("token_embd.weight")?.shape[0] ?? 1;
   const config = gemma3ConfigFromGguf(metadata, vocabularySize, source.name);
   const names = new Map(gemma3Tensors(config).map(({ name, ggufName }) => [ggufName, name]));
   const stored = new Map<string, StoredTensor>();
