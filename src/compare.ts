@@ -1,0 +1,37 @@
+/** Two evaluations side by side: the statistics, what may be concluded from them, and how a notebook shows it. */
+import { type CompareOptions, type ComparisonData, compareEvaluations } from "./evaluate/compare.ts";
+import type { Evaluation } from "./evaluate/evaluation.ts";
+import { comparisonBlocks } from "./report/comparison.ts";
+import { conclusions } from "./report/conclusion.ts";
+import { html, markdown, plainText } from "./report/document.ts";
+
+/** A kernel asks values for their MIME bundle by this name. */
+const display: unique symbol = Symbol.for("Jupyter.display");
+
+export interface Comparison extends ComparisonData {
+  /** What may be concluded, a sentence or a few for each finding. */
+  readonly conclusion: readonly string[];
+  /** The whole report in Markdown. */
+  readonly markdown: string;
+  /** The whole report for a terminal. */
+  toString(): string;
+  [display](): Record<"text/plain" | "text/markdown" | "text/html", string>;
+}
+
+/**
+ * Compares two models scored on the same documents: `b` against `a`, e.g. pruned against dense.
+ *
+ * @throws PrunelabError where they were not scored on the same tasks and documents, or the seed is no integer.
+ */
+export function compare(a: Evaluation, b: Evaluation, options: CompareOptions = {}): Comparison {
+  const data = compareEvaluations(a, b, options);
+  const blocks = comparisonBlocks(data);
+  const bundle = { "text/plain": plainText(blocks), "text/markdown": markdown(blocks), "text/html": html(blocks) };
+  return {
+    ...data,
+    conclusion: conclusions(data),
+    markdown: bundle["text/markdown"],
+    toString: () => bundle["text/plain"],
+    [display]: () => bundle,
+  };
+}

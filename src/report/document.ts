@@ -1,0 +1,77 @@
+/** A short document (headings, lists, tables) as plain text, as Markdown, and as HTML. */
+
+/** What a document is made of; all texts are plain and get escaped. */
+export type Block =
+  | { readonly heading: string; readonly level: 2 | 3 }
+  | { readonly list: readonly string[] }
+  | { readonly table: Table };
+
+/** Rows of as many cells as the header has. The first column is text, the others stand to the right. */
+export interface Table {
+  readonly header: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** For a terminal: tables in columns. */
+export function plainText(blocks: readonly Block[]): string {
+  return blocks
+    .map((block) => {
+      if ("heading" in block) return block.heading;
+      if ("list" in block) return block.list.map((item) => `- ${item}`).join("\n");
+      return textTable(block.table);
+    })
+    .join("\n\n");
+}
+
+function textTable({ header, rows }: Table): string {
+  const lines = [header, ...rows];
+  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** GitHub's Markdown. */
+export function markdown(blocks: readonly Block[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map(escapeMarkdown).join(" | ")} |`;
+  return blocks
+    .map((block) => {
+      if ("heading" in block) return `${"#".repeat(block.level)} ${escapeMarkdown(block.heading)}`;
+      if ("list" in block) return block.list.map((item) => `- ${escapeMarkdown(item)}`).join("\n");
+      const { header, rows } = block.table;
+      const rule = `| ${header.map((_, column) => (column === 0 ? "---" : "---:")).join(" | ")} |`;
+      return [line(header), rule, ...rows.map(line)].join("\n");
+    })
+    .join("\n\n");
+}
+
+/** HTML without styles of its own but for the numbers' side. */
+export function html(blocks: readonly Block[]): string {
+  const cell = (tag: "td" | "th", text: string, column: number) =>
+    `<${tag} style="text-align:${column === 0 ? "left" : "right"}">${escapeHtml(text)}</${tag}>`;
+  const line = (tag: "td" | "th", cells: readonly string[]) =>
+    `<tr>${cells.map((text, column) => cell(tag, text, column)).join("")}</tr>`;
+  return blocks
+    .map((block) => {
+      if ("heading" in block) return `<h${block.level}>${escapeHtml(block.heading)}</h${block.level}>`;
+      if ("list" in block) return `<ul>${block.list.map((item) => `<li>${escapeHtml(item)}</li>`).join("")}</ul>`;
+      const { header, rows } = block.table;
+      const body = rows.map((cells) => line("td", cells)).join("");
+      return `<table><thead>${line("th", header)}</thead><tbody>${body}</tbody></table>`;
+    })
+    .join("\n");
+}
+
+function escapeMarkdown(text: string): string {
+  return text.replace(/[\r\n]+/g, " ").replace(/[\\`*_[\]<>|~#$]/g, "\\$&");
+}
+
+function escapeHtml(text: string): string {
+  const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+  return text.replace(/[&<>"']/g, (character) => entities[character]!);
+}
