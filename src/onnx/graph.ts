@@ -31,11 +31,18 @@ const opset = 20;
 /** ONNX Runtime's own operators. */
 export const microsoft = "com.microsoft";
 
+/** An operator. */
+interface Node {
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  readonly encoded: Uint8Array;
+}
+
 export class GraphBuilder {
-  private readonly nodes: Uint8Array[] = [];
+  private readonly nodes: Node[] = [];
   private readonly initializers = new Map<string, Uint8Array>();
-  private readonly inputs: Uint8Array[] = [];
-  private readonly outputs: Uint8Array[] = [];
+  private readonly inputs = new Map<string, Uint8Array>();
+  private readonly outputs = new Map<string, Uint8Array>();
   private readonly counts = new Map<string, number>();
   private readonly weights: WeightLayout;
   private readonly dataFile: string;
@@ -46,14 +53,14 @@ export class GraphBuilder {
   }
 
   input(name: string, type: ElementType, shape: readonly Dimension[]): Value {
-    this.inputs.push(valueInfo(name, type, shape));
+    this.inputs.set(name, valueInfo(name, type, shape));
     return name;
   }
 
   /** Gives `value` an output's name and type. */
   output(name: string, value: Value, type: ElementType, shape: readonly Dimension[]): void {
     this.node("Identity", [value], [name]);
-    this.outputs.push(valueInfo(name, type, shape));
+    this.outputs.set(name, valueInfo(name, type, shape));
   }
 
   /** A weight from the external data file, by its checkpoint name; the same name twice is one initializer. */
@@ -104,14 +111,24 @@ export class GraphBuilder {
     return output;
   }
 
-  /** The ONNX model, encoded. */
+  /** The ONNX model, encoded: what its outputs need, and no more. */
   encode(name: string): Uint8Array {
+    // Operators stand after those whose values they take, so one way back finds all that is needed.
+    const needed = new Set<Value>(this.outputs.keys());
+    const nodes: Uint8Array[] = [];
+    for (const { inputs, outputs, encoded } of this.nodes.toReversed()) {
+      if (!outputs.some((output) => needed.has(output))) continue;
+      for (const input of inputs) needed.add(input);
+      nodes.unshift(encoded);
+    }
+    const used = (values: ReadonlyMap<string, Uint8Array>) =>
+      [...values].filter(([value]) => needed.has(value)).map(([, encoded]) => encoded);
     const graph = message(
-      this.nodes.map((node) => bytes(1, node)),
+      nodes.map((node) => bytes(1, node)),
       text(2, name),
-      [...this.initializers.values()].map((initializer) => bytes(5, initializer)),
-      this.inputs.map((input) => bytes(11, input)),
-      this.outputs.map((output) => bytes(12, output)),
+      used(this.initializers).map((initializer) => bytes(5, initializer)),
+      used(this.inputs).map((input) => bytes(11, input)),
+      [...this.outputs.values()].map((output) => bytes(12, output)),
     );
     return message(
       int(1, irVersion),
@@ -135,16 +152,15 @@ export class GraphBuilder {
     attributes: Record<string, Attribute> = {},
     domain = "",
   ): void {
-    this.nodes.push(
-      message(
-        inputs.map((value) => text(1, value)),
-        outputs.map((value) => text(2, value)),
-        text(3, `${type}/${outputs[0]}`),
-        text(4, type),
-        Object.entries(attributes).map(([key, value]) => bytes(5, attribute(key, value))),
-        text(7, domain),
-      ),
+    const encoded = message(
+      inputs.map((value) => text(1, value)),
+      outputs.map((value) => text(2, value)),
+      text(3, `${type}/${outputs[0]}`),
+      text(4, type),
+      Object.entries(attributes).map(([key, value]) => bytes(5, attribute(key, value))),
+      text(7, domain),
     );
+    this.nodes.push({ inputs, outputs, encoded });
   }
 }
 

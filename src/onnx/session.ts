@@ -7,14 +7,14 @@ export type Session = ort.InferenceSession;
 
 /**
  * Opens a graph on the CPU, in float32: ONNX Runtime's CPU kernels have no bfloat16 or float16 matrix product on x86.
- * `folder` holds the graph's external data file, which is mapped into memory.
+ * `folder` holds the graph's external data file, which is mapped into memory; a graph without one needs none.
  */
-export async function openSession(graph: Uint8Array, folder: string): Promise<Session> {
+export async function openSession(graph: Uint8Array, folder?: string): Promise<Session> {
   return await ort.InferenceSession.create(graph, {
     executionProviders: ["cpu"],
     intraOpNumThreads: availableParallelism(),
     logSeverityLevel: 3,
-    extra: { session: { model_external_initializers_file_folder_path: folder } },
+    ...(folder === undefined ? {} : { extra: { session: { model_external_initializers_file_folder_path: folder } } }),
   });
 }
 

@@ -1,0 +1,189 @@
+/**
+ * One block of Gemma 3, attention and MLP, as graph operators: part of the whole model's graphs, and a graph of its own whose
+ * weights are inputs, for calibration. Source: transformers' `modeling_gemma3.py`, read with the checkpoint's own names.
+ *
+ * Between the blocks the hidden states are flat, `[batch × tokens, hidden]`: a linear layer is then one Gemm with the
+ * checkpoint's `[out, in]` weight as it is.
+ */
+import type { Gemma3Config } from "../checkpoint/config.ts";
+import { gemma3Tensors } from "../checkpoint/tensor-names.ts";
+import { GraphBuilder, microsoft, type Value } from "../onnx/graph.ts";
+
+/** Layers that see all keys, and those with a window: masked, cached and rotated differently. */
+export type LayerType = Gemma3Config["layer_types"][number];
+
+/** What a block finds around it. */
+export interface BlockSurroundings {
+  readonly config: Gemma3Config;
+  /** int64 `[2]`: batch, tokens. */
+  readonly tokens: Value;
+  /** By the name within the block, e.g. `"self_attn.q_proj"`. Norm weights are 1 + w. */
+  readonly weight: (name: string) => Value;
+  /** Turns queries or keys `[batch, heads, tokens, head_dim]` by their positions. */
+  readonly rotate: (x: Value) => Value;
+  /** Added to attention's scores. */
+  readonly mask: Value;
+  /** The keys or values `[batch, kv heads, tokens, head_dim]` with those before them; none are before unless given. */
+  readonly cached?: (what: "key" | "value", now: Value) => Value;
+  /** What is still needed after attention has mixed the tokens; all unless given. */
+  readonly kept?: (x: Value) => Value;
+  /** Sees the input of each linear layer, `[batch × tokens, in]`. */
+  readonly onLinear?: (name: string, x: Value) => void;
+}
+
+/** Adds a block to the graph: flat hidden states in, flat hidden states out. */
+export function addBlock(graph: GraphBuilder, x: Value, around: BlockSurroundings): Value {
+  const { config, tokens, weight, rotate, mask, onLinear, kept = (x) => x, cached = (_, now) => now } = around;
+  const { num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headSize } = config;
+  const size = (...sizes: number[]) => graph.constant("int64", sizes);
+  const norm = (x: Value, name: string) => addNorm(graph, config, x, weight(name));
+  const linear = (x: Value, name: string) => {
+    onLinear?.(name, x);
+    return graph.op("Gemm", [x, weight(name)], { transB: 1 });
+  };
+  const headsFirst = (x: Value) => graph.op("Transpose", [x], { perm: [0, 2, 1, 3] });
+  const split = (x: Value, count: number) =>
+    graph.op("Reshape", [x, graph.op("Concat", [tokens, size(count, headSize)], { axis: 0 })]);
+
+  const attention = (x: Value) => {
+    const queries = norm(split(linear(x, "self_attn.q_proj"), heads), "self_attn.q_norm");
+    const keys = norm(split(linear(x, "self_attn.k_proj"), kvHeads), "self_attn.k_norm");
+    const values = headsFirst(split(linear(x, "self_attn.v_proj"), kvHeads));
+    const allKeys = cached("key", rotate(headsFirst(keys)));
+    const allValues = cached("value", values);
+
+    // The query heads that share a key head are stacked below each other: [batch, kv heads, group × tokens, head_dim].
+    const scale = graph.constant("float32", [config.query_pre_attn_scalar ** -0.5], []);
+    const rotated = graph.op("Mul", [rotate(headsFirst(queries)), scale]);
+    const stacked = graph.op("Reshape", [rotated, size(0, kvHeads, -1, headSize)]);
+    const products = graph.op("MatMul", [stacked, graph.op("Transpose", [allKeys], { perm: [0, 1, 3, 2] })]);
+    const shape = graph.op("Concat", [graph.op("Shape", [rotated], { start: 0, end: 3 }), size(-1)], { axis: 0 });
+    const masked = graph.op("Add", [graph.op("Reshape", [products, shape]), mask]);
+    const weights = graph.op("Reshape", [graph.op("Softmax", [masked], { axis: -1 }), graph.op("Shape", [products])]);
+    const mixed = graph.op("Reshape", [graph.op("MatMul", [weights, allValues]), graph.op("Shape", [rotated])]);
+    return linear(kept(graph.op("Reshape", [headsFirst(mixed), size(-1, heads * headSize)])), "self_attn.o_proj");
+  };
+
+  const mlp = (x: Value) => {
+    const gate = graph.op("Gelu", [linear(x, "mlp.gate_proj")], { approximate: "tanh" });
+    return linear(graph.op("Mul", [gate, linear(x, "mlp.up_proj")]), "mlp.down_proj");
+  };
+
+  const attended = attention(norm(x, "input_layernorm"));
+  const middle = graph.op("Add", [kept(x), norm(attended, "post_attention_layernorm")]);
+  const transformed = mlp(norm(middle, "pre_feedforward_layernorm"));
+  return graph.op("Add", [middle, norm(transformed, "post_feedforward_layernorm")]);
+}
+
+/** RMSNorm over the last dimension; `weight` is 1 + w. */
+export function addNorm(graph: GraphBuilder, config: Gemma3Config, x: Value, weight: Value): Value {
+  return graph.op("SimplifiedLayerNormalization", [x, weight], { axis: -1, epsilon: { float: config.rms_norm_eps } });
+}
+
+/**
+ * Adds the tables of rotary angles and returns how to turn queries or keys by them. `tokens`: int64 `[2]`, batch and tokens;
+ * `positionIds`: int64 `[batch, tokens]`.
+ */
+export function addRotation(
+  graph: GraphBuilder,
+  config: Gemma3Config,
+  tokens: Value,
+  positionIds: Value,
+): (type: LayerType) => (x: Value) => Value {
+  // RotaryEmbedding takes a table of angles and a row of it for each token. Our table has a row per token of the batch, computed here in
+  // float32 as transformers does, so that no context length is built in.
+  const tokenCount = graph.op("ReduceProd", [tokens], { keepdims: 0 });
+  const int = (value: number) => graph.constant("int64", [value], []);
+  const tableRows = graph.op("Reshape", [graph.op("Range", [int(0), tokenCount, int(1)]), tokens]);
+  const column = graph.constant("int64", [-1, 1]);
+  const flatPositions = graph.op("Cast", [graph.op("Reshape", [positionIds, column])], { to: 1 });
+  const angles = (base: number, factor: number) => {
+    const frequencies = Array.from({ length: config.head_dim / 2 }, (_, i) =>
+      Math.fround(1 / (base ** ((2 * i) / config.head_dim) * factor)),
+    );
+    const angle = graph.op("Mul", [flatPositions, graph.constant("float32", frequencies, [1, config.head_dim / 2])]);
+    return [graph.op("Cos", [angle]), graph.op("Sin", [angle])];
+  };
+  const tables: Record<LayerType, Value[]> = {
+    full_attention: angles(config.rope_theta, config.rope_scaling_factor),
+    sliding_attention: angles(config.rope_local_base_freq, 1),
+  };
+  return (type) => (x) => graph.op("RotaryEmbedding", [x, tableRows, ...tables[type]], {}, microsoft);
+}
+
+/** The linear layers of a block, grouped by their common input; each input goes by its first layer's name. */
+export const linearInputs = {
+  "self_attn.q_proj": ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+  "self_attn.o_proj": ["self_attn.o_proj"],
+  "mlp.gate_proj": ["mlp.gate_proj", "mlp.up_proj"],
+  "mlp.down_proj": ["mlp.down_proj"],
+} as const;
+export type LinearInput = keyof typeof linearInputs;
+
+/** `hidden_out`: what the block passes on; `input.…`: a linear layer's input; `squares.…`: the sum over tokens of its squares. */
+export type BlockOutput = "hidden_out" | `input.${LinearInput}` | `squares.${LinearInput}`;
+
+/**
+ * Builds the graph of one block, the same for all blocks of its type. Inputs: `hidden` (float32 `[batch, tokens, hidden]`),
+ * `position_ids` (int64 `[batch, tokens]`), `mask` (float32 `[1, 1, tokens, tokens]`, added to attention's scores), and the
+ * block's tensors by their names within it (`self_attn.q_proj.weight`; norm weights as 1 + w). Outputs: those asked for, all
+ * float32: `hidden_out` `[batch, tokens, hidden]`, `input.…` `[batch × tokens, in]`, `squares.…` `[in]`. Only the inputs that they need
+ * are there. `skipFirst` leaves each sequence's first token out of `input.…` and `squares.…`.
+ */
+export function buildGemma3Block(
+  config: Gemma3Config,
+  type: LayerType,
+  outputs: readonly BlockOutput[],
+  { skipFirst = false }: { readonly skipFirst?: boolean } = {},
+): Uint8Array {
+  const graph = new GraphBuilder(new Map(), "");
+  const hidden = graph.input("hidden", "float32", ["batch_size", "sequence_length", config.hidden_size]);
+  const positionIds = graph.input("position_ids", "int64", ["batch_size", "sequence_length"]);
+  const tokens = graph.op("Shape", [positionIds]);
+  const prefix = "model.layers.0.";
+  for (const { name, shape } of gemma3Tensors(config)) {
+    if (name.startsWith(prefix)) graph.input(name.slice(prefix.length), "float32", shape);
+  }
+  const observed = (x: Value, columns: number) => {
+    if (!skipFirst) return x;
+    const shape = graph.op("Concat", [tokens, graph.constant("int64", [columns])], { axis: 0 });
+    const one = graph.constant("int64", [1]);
+    const end = graph.constant("int64", [Number.MAX_SAFE_INTEGER]);
+    const rest = graph.op("Slice", [graph.op("Reshape", [x, shape]), one, end, one]);
+    return graph.op("Reshape", [rest, graph.constant("int64", [-1, columns])]);
+  };
+  const out = addBlock(graph, graph.op("Reshape", [hidden, graph.constant("int64", [-1, config.hidden_size])]), {
+    config,
+    tokens,
+    weight: (name) => `${name}.weight`,
+    rotate: addRotation(graph, config, tokens, positionIds)(type),
+    mask: graph.input("mask", "float32", [1, 1, "sequence_length", "sequence_length"]),
+    onLinear: (name, x) => {
+      const columns = inputColumns(config, name);
+      if (outputs.includes(`input.${name}` as BlockOutput)) {
+        graph.output(`input.${name}`, observed(x, columns), "float32", ["rows", columns]);
+      }
+      if (outputs.includes(`squares.${name}` as BlockOutput)) {
+        const seen = observed(x, columns);
+        const squares = graph.op("ReduceSum", [graph.op("Mul", [seen, seen]), graph.constant("int64", [0])], {
+          keepdims: 0,
+        });
+        graph.output(`squares.${name}`, squares, "float32", [columns]);
+      }
+    },
+  });
+  if (outputs.includes("hidden_out")) {
+    const shape = graph.op("Concat", [tokens, graph.constant("int64", [-1])], { axis: 0 });
+    graph.output("hidden_out", graph.op("Reshape", [out, shape]), "float32", [
+      "batch_size",
+      "sequence_length",
+      config.hidden_size,
+    ]);
+  }
+  return graph.encode(`gemma3-block-${type}`);
+}
+
+function inputColumns(config: Gemma3Config, linear: string): number {
+  if (linear === "self_attn.o_proj") return config.num_attention_heads * config.head_dim;
+  return linear === "mlp.down_proj" ? config.intermediate_size : config.hidden_size;
+}

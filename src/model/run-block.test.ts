@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { openCheckpointFile } from "../checkpoint/open.ts";
+import { GraphBuilder } from "../onnx/graph.ts";
+import { float32, int64, openSession } from "../onnx/session.ts";
+import { tinyModel } from "../testing.test-helper.ts";
+import { buildGemma3 } from "./gemma3.ts";
+import { addNorm, buildGemma3Block, linearInputs } from "./gemma3-block.ts";
+import { advance, embedWindows, openBlock, readBlock } from "./run-block.ts";
+import { weightsFolder } from "./weights.ts";
+
+// Longer than the tiny model's window of 8; an odd number of windows.
+const windows = [1, 2, 3].map((seed) =>
+  Array.from({ length: 20 }, (_, i) => (i === 0 ? 2 : 4 + ((i * 7919 * seed) % 500))),
+);
+let checkpoint: Checkpoint;
+before(async () => {
+  checkpoint = await openCheckpointFile(tinyModel);
+});
+
+test("block after block gives what the whole model gives", async () => {
+  const { config } = checkpoint;
+  const hidden = await embedWindows(checkpoint, windows);
+  const block = openBlock(config, ["hidden_out"]);
+  for (let layer = 0; layer < config.num_hidden_layers; layer++) {
+    await advance(block, layer, await readBlock(checkpoint, layer), hidden);
+  }
+  await block.release();
+  const graph = new GraphBuilder(new Map(), "");
+  const columns = config.hidden_size;
+  const x = graph.input("x", "float32", ["rows", columns]);
+  const embedding = graph.input("embedding", "float32", [config.vocab_size, columns]);
+  const normed = addNorm(graph, config, x, graph.input("norm", "float32", [columns]));
+  graph.output("logits", graph.op("Gemm", [normed, embedding], { transB: 1 }), "float32", ["rows", config.vocab_size]);
+  const head = await openSession(graph.encode("head"));
+  const read = async (name: string) =>
+    Float32Array.from(
+      (await checkpoint.read(name)).data,
+      (bits) => new Float32Array(Uint32Array.of(bits << 16).buffer)[0]!,
+    );
+  const norm = (await read("model.norm.weight")).map((w) => 1 + w);
+  const { logits } = await head.run({
+    x: float32(hidden.data, [60, columns]),
+    embedding: float32(await read("model.embed_tokens.weight"), [config.vocab_size, columns]),
+    norm: float32(norm, [columns]),
+  });
+
+  const whole = await openSession(buildGemma3(config, "generate"), await weightsFolder(checkpoint));
+  const empty = float32(new Float32Array(0), [3, config.num_key_value_heads, 0, config.head_dim]);
+  const feeds = Object.fromEntries(
+    config.layer_types.flatMap((_, n) => ["key", "value"].map((what) => [`past_key_values.${n}.${what}`, empty])),
+  );
+  const expected = await whole.run({
+    ...feeds,
+    input_ids: int64(windows.flat(), [3, 20]),
+    attention_mask: int64(new Array(60).fill(1), [3, 20]),
+    position_ids: int64(
+      windows.flatMap((window) => [...window.keys()]),
+      [3, 20],
+    ),
+    num_logits_to_keep: int64([0], []),
+  });
+  const [seen, wanted] = [logits!.data as Float32Array, expected.logits!.data as Float32Array];
+  const worst = seen.reduce((most, value, i) => Math.max(most, Math.abs(value - wanted[i]!)), 0);
+  assert.ok(worst < 1e-4, `logits differ by ${worst}`);
+});
+
+test("the inputs of the linear layers and their sums of squares leave out the first token where asked", async () => {
+  const { config } = checkpoint;
+  const hidden = await embedWindows(checkpoint, windows);
+  const weights = await readBlock(checkpoint, 0);
+  const inputs = Object.keys(linearInputs) as (keyof typeof linearInputs)[];
+  for (const skipFirst of [false, true]) {
+    const block = openBlock(
+      config,
+      inputs.flatMap((name) => [`input.${name}`, `squares.${name}`] as const),
+      { skipFirst },
+    );
+    await block.run(0, weights, hidden, (outputs) => {
+      for (const name of inputs) {
+        const [x, squares] = [outputs[`input.${name}`]!, outputs[`squares.${name}`]!];
+        assert.equal(x.length, squares.length * 3 * (skipFirst ? 19 : 20), name);
+        const sums = new Float64Array(squares.length);
+        for (const [i, value] of x.entries()) sums[i % squares.length]! += value * value;
+        for (const [i, sum] of sums.entries()) assert.ok(Math.abs(sum - squares[i]!) <= 1e-5 * sum, `${name} ${i}`);
+      }
+    });
+    await block.release();
+  }
+});
+
+test("a graph of a block takes no weights that its outputs do not need", async () => {
+  const block = await openSession(buildGemma3Block(checkpoint.config, "full_attention", ["squares.self_attn.o_proj"]));
+  assert.ok(block.inputNames.includes("self_attn.v_proj.weight"));
+  assert.ok(!block.inputNames.some((name) => name.startsWith("mlp") || name.includes("o_proj")));
+});
