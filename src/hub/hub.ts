@@ -1,7 +1,8 @@
 /** Brings files of a Hub repository into the cache. */
-import { stat, statfs } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { PrunelabError } from "../errors.ts";
+import { checkRoom } from "../files/room.ts";
 import { downloadFile } from "./download.ts";
 import { type HubOptions, hubPath, lockRepository, notCached, repositoryFolder } from "./repository.ts";
 import { hubFetch } from "./request.ts";
@@ -28,7 +29,7 @@ export async function fetchFiles(
     await lockRepository(repo, options, async () => {
       // Another process may have got them while this one waited.
       const stillMissing = await missingOf(snapshot, files);
-      await checkRoom(snapshot, stillMissing);
+      await checkRoom(repositoryFolder(repo), await bytesOf(snapshot, stillMissing), repo.name);
       for (const file of stillMissing) await fetchFile(snapshot, file, options);
     });
   }
@@ -59,6 +60,13 @@ async function missingOf(snapshot: Snapshot, files: readonly HubFile[]): Promise
   return files.filter((file, index) => sizes[index] !== file.size);
 }
 
+/** Those still to come: what an earlier try left does not count. */
+async function bytesOf(snapshot: Snapshot, files: readonly HubFile[]): Promise<number> {
+  let bytes = 0;
+  for (const file of files) bytes += file.size - ((await sizeOf(`${localPath(snapshot, file)}.partial`)) ?? 0);
+  return bytes;
+}
+
 function findFile({ repo, files, commit }: Snapshot, path: string): HubFile {
   // Names come from the repository and become paths here.
   if (!path.split("/").every((part) => part !== "" && part !== "." && part !== ".." && !/[\\:\0]/.test(part)))
@@ -66,19 +74,6 @@ function findFile({ repo, files, commit }: Snapshot, path: string): HubFile {
   const file = files.find((candidate) => candidate.path === path);
   if (!file) throw new PrunelabError(`no such file in ${repo.name} at commit ${commit.slice(0, 7)}: ${path}`);
   return file;
-}
-
-/** Says before the download that the disk will not hold it. */
-async function checkRoom(snapshot: Snapshot, files: readonly HubFile[]): Promise<void> {
-  let needed = 0;
-  for (const file of files) needed += file.size - ((await sizeOf(`${localPath(snapshot, file)}.partial`)) ?? 0);
-  const folder = dirname(repositoryFolder(snapshot.repo));
-  const { bavail, bsize, blocks } = await statfs(folder);
-  // Some network file systems do not say how much they hold.
-  if (blocks > 0 && needed > bavail * bsize)
-    throw new PrunelabError(
-      `too little room for ${snapshot.repo.name}: needs ${megabytes(needed)}, ${folder} has ${megabytes(bavail * bsize)}; free some or set PRUNELAB_CACHE`,
-    );
 }
 
 function localPath(snapshot: Snapshot, { path }: HubFile): string {
@@ -90,8 +85,4 @@ async function sizeOf(path: string): Promise<number | undefined> {
     (stats) => stats.size,
     () => undefined,
   );
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(0)} MB`;
 }

@@ -1,0 +1,28 @@
+/** Says before a long write that the disk will not hold it. */
+import { mkdir, statfs } from "node:fs/promises";
+import { PrunelabError } from "../errors.ts";
+import { asWriteError } from "./atomic.ts";
+
+/**
+ * Makes the folder where it is missing.
+ *
+ * @param purpose What the room is for, e.g. `"google/gemma-3-270m"`.
+ * @throws PrunelabError when the folder's file system has less than `bytes` left, or the folder cannot be made.
+ */
+export async function checkRoom(folder: string, bytes: number, purpose: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw asWriteError(error, folder);
+  }
+  const { bavail, bsize, blocks } = await statfs(folder);
+  // Some network file systems do not say how much they hold.
+  if (blocks > 0 && bytes > bavail * bsize)
+    throw new PrunelabError(
+      `too little room for ${purpose}: needs ${megabytes(bytes)}, ${folder} has ${megabytes(bavail * bsize)}; free some or set PRUNELAB_CACHE`,
+    );
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(0)} MB`;
+}
