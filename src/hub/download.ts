@@ -29,6 +29,8 @@ export interface DownloadOptions {
 
 /** Tries in a row that got no further; a connection that is cut but gave something does not count. */
 const maxFruitlessTries = 4;
+/** While there is nothing to lose, a host that cannot be reached is soon left for another source. */
+const maxFruitlessTriesAtStart = 2;
 
 /**
  * Downloads `url`, which is `size` bytes long, to `path`. Until it is whole and right it is `<path>.partial`, from which a later call, also
@@ -87,7 +89,8 @@ async function receive(url: string, partial: string, size: number, options: Down
       if (!(error instanceof HubError) || error.failure === "denied" || error.failure === "missing") throw error;
       const kept = await sizeOf(partial);
       fruitless = kept > have ? 0 : fruitless + 1;
-      if (fruitless === maxFruitlessTries) {
+      const isHopeless = kept === 0 && error.failure === "unreachable";
+      if (fruitless >= (isHopeless ? maxFruitlessTriesAtStart : maxFruitlessTries)) {
         if (kept === 0) throw error;
         // No HubError: with a part of the file there, to go on later is better than another source.
         throw new PrunelabError(`${error.message}; ${kept} of ${size} bytes are kept, run again to go on`, {
@@ -149,7 +152,7 @@ async function* readable(response: Response, url: string): AsyncGenerator<Uint8A
   try {
     for await (const chunk of response.body) yield chunk;
   } catch (error) {
-    throw new HubError("unreachable", `the download of ${url} was cut off: ${networkMessage(error)}`, { cause: error });
+    throw new HubError("failed", `the download of ${url} was cut off: ${networkMessage(error)}`, { cause: error });
   }
 }
 
