@@ -4,7 +4,7 @@ import { cacheFolder } from "../files/cache-folder.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { OnProgress } from "../progress.ts";
 import { findTasks } from "../tasks/find-tasks.ts";
-import { type LoadDocumentsOptions, loadDocuments } from "../tasks/load-documents.ts";
+import { type Documents, defaultSeed, type LoadDocumentsOptions, loadDocuments } from "../tasks/load-documents.ts";
 import { type AnswerCache, openAnswerCache } from "./answer-cache.ts";
 import type { Evaluation, TaskEvaluation } from "./evaluation.ts";
 import { documentMetrics, groupEvaluations, taskMetrics } from "./metrics.ts";
@@ -17,7 +17,7 @@ export interface EvaluateOptions extends LoadDocumentsOptions {
 }
 
 /**
- * Scores a model on tasks and groups of lm-evaluation-harness (0.4.13's rules), zero-shot. A run that was stopped goes on at its last
+ * Scores a model on tasks and groups of lm-evaluation-harness (0.4.13's rules), zero-shot unless `numFewshot` is given. A run that was stopped goes on at its last
  * finished batch: answers are kept in the cache by the digests of the weights and of the batch's tokens.
  *
  * @param tasks lm-eval's names, e.g. `["hellaswag", "mmlu"]`.
@@ -46,6 +46,7 @@ export async function evaluate(
   return {
     model: { name, digest, parameterCount, maxLength, specialTokens },
     limit: options.limit ?? null,
+    ...(options.samples && { sampled: { count: options.samples, seed: options.seed ?? defaultSeed } }),
     startedAt,
     seconds: (performance.now() - started) / 1000,
     reusedAnswers: cache.reused(),
@@ -57,11 +58,12 @@ export async function evaluate(
 async function evaluateTask(
   model: LanguageModel,
   task: TaskEvaluation["task"],
-  { docs, source, originalCount }: Awaited<ReturnType<typeof loadDocuments>>,
+  { docs, docIds, source, originalCount, examples }: Documents,
   journal: AnswerCache,
   onProgress: OnProgress | undefined,
 ): Promise<TaskEvaluation> {
-  const requests = docs.map((doc) => buildRequests(task, doc));
+  const shots = docs.map((doc) => examples?.draw(doc) ?? []);
+  const requests = docs.map((doc, index) => buildRequests(task, doc, { examples: shots[index]! }));
   const flat = requests.flat();
   const answers = await model.loglikelihood(flat, {
     journal,
@@ -76,12 +78,27 @@ async function evaluateTask(
     }),
   });
   let next = 0;
-  const samples = docs.map((doc, docId) => {
-    const own = requests[docId]!;
+  const samples = docs.map((doc, index) => {
+    const own = requests[index]!;
     const answered = answers.slice(next, next + own.length);
     next += own.length;
     const target = task.docToTarget(doc);
-    return { docId, doc, target, requests: own, answers: answered, metrics: documentMetrics(task, doc, answered) };
+    return {
+      docId: docIds[index]!,
+      doc,
+      target,
+      requests: own,
+      answers: answered,
+      metrics: documentMetrics(task, doc, answered),
+    };
   });
-  return { task, source, originalCount, fewshotCount: 0, samples, metrics: taskMetrics(task, samples) };
+  return {
+    task,
+    source,
+    originalCount,
+    fewshotCount: shots[0]?.length ?? 0,
+    ...(examples && { examples: { source: examples.source, isLmEvalDraw: examples.isLmEvalDraw } }),
+    samples,
+    metrics: taskMetrics(task, samples),
+  };
 }

@@ -1,5 +1,6 @@
 /** What scoring a model gives: every document with its answers, and the metrics of tasks and groups. */
 import type { LanguageModel, Loglikelihood, LoglikelihoodRequest } from "../model/language-model.ts";
+import type { ExampleSource } from "../tasks/examples.ts";
 import type { DataSource, Metric, Row, Task, TaskGroup } from "../tasks/task.ts";
 
 /** One model scored on some tasks. */
@@ -7,6 +8,8 @@ export interface Evaluation {
   readonly model: Pick<LanguageModel, "name" | "digest" | "parameterCount" | "maxLength" | "specialTokens">;
   /** As given: from 1 on the first so many documents, below 1 that share of them; null is all. */
   readonly limit: number | null;
+  /** Where documents were drawn at random. */
+  readonly sampled?: { readonly count: number; readonly seed: number };
   readonly startedAt: Date;
   /** Wall time of the whole evaluation. */
   readonly seconds: number;
@@ -23,6 +26,8 @@ export interface TaskEvaluation {
   /** Documents in the split, before the limit. */
   readonly originalCount: number;
   readonly fewshotCount: number;
+  /** Where the examples came from; absent without any. */
+  readonly examples?: ExampleSource;
   /** In the order of the split. */
   readonly samples: readonly Sample[];
   readonly metrics: Metrics;

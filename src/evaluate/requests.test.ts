@@ -61,13 +61,14 @@ for (const task of findTasks(Object.keys(scores)).tasks) {
   });
 }
 
-test("puts the description, or what is given instead, before the context", () => {
+test("puts the description and the examples before the context", () => {
   const [task] = findTasks(["mmlu_formal_logic"]).tasks;
   const doc = { question: " \nQ ", choices: ["w", "x", "y", "z"], answer: 1 };
   const described = "The following are multiple choice questions (with answers) about formal logic.\n\n";
   const asked = "Q\nA. w\nB. x\nC. y\nD. z\nAnswer:";
   assert.deepEqual(buildRequests(task!, doc)[1], { context: described + asked, continuation: " B" });
-  assert.equal(buildRequests(task!, doc, "shots\n\n")[3]?.context, `shots\n\n${asked}`);
+  const [, , , shown] = buildRequests(task!, doc, { examples: [doc, { ...doc, answer: 3 }] });
+  assert.equal(shown?.context, `${described}${asked} B\n\n${asked} D\n\n${asked}`);
 });
 
 test("WinoGrande has a context for each option and one continuation", () => {
@@ -79,4 +80,7 @@ test("WinoGrande has a context for each option and one continuation", () => {
   ]);
   assert.equal(task!.docToTarget(doc), 1);
   assert.equal(task!.targetText?.(doc), "barked _.");
+  const [first] = buildRequests(task!, doc, { examples: [doc, { ...doc, sentence: "It was _", answer: "1" }] });
+  // lm-eval leaves an empty target out, delimiters and all.
+  assert.equal(first?.context, "The cat fled as Tom barked _.\n\nIt was RexThe cat fled as Rex");
 });

@@ -1,16 +1,32 @@
-/** What a document asks of a model. */
+/** What a document asks of a model, in lm-eval's words to the letter (0.4.13: `ConfigurableTask.fewshot_context`, `construct_requests`). */
 import type { LoglikelihoodRequest } from "../model/language-model.ts";
 import type { Row, Task } from "../tasks/task.ts";
 
-/**
- * One request for each choice: the prefix and the document's context, then a space and the choice.
- *
- * @param prefix What stands before every document of the task; without examples that is the task's description.
- */
-export function buildRequests(task: Task, doc: Row, prefix: string = task.description ?? ""): LoglikelihoodRequest[] {
+const TARGET_DELIMITER = " ";
+const FEWSHOT_DELIMITER = "\n\n";
+
+/** What stands before the question. */
+export interface PromptOptions {
+  /** Solved documents, as drawn. */
+  readonly examples?: readonly Row[];
+}
+
+/** One request for each choice: description, examples and the document's context, then a space and the choice. */
+export function buildRequests(task: Task, doc: Row, { examples = [] }: PromptOptions = {}): LoglikelihoodRequest[] {
+  const before = (task.description ?? "") + examples.map((example) => solved(task, example)).join("");
   const text = task.docToText(doc);
   return task.docToChoice(doc).map((choice, index) => ({
-    context: prefix + (typeof text === "string" ? text : text[index]),
-    continuation: ` ${choice}`,
+    context: before + (typeof text === "string" ? text : text[index]),
+    continuation: TARGET_DELIMITER + choice,
   }));
+}
+
+/** A document with its right answer. */
+function solved(task: Task, doc: Row): string {
+  const target = task.docToTarget(doc);
+  const text = task.docToText(doc);
+  const answer = task.docToChoice(doc)[target]!;
+  // With contexts for choices the answer is what lm-eval calls the target, and it leaves an empty target out, spaces and all.
+  if (typeof text !== "string" && answer === "") return text[target]!;
+  return (typeof text === "string" ? text : text[target]!) + TARGET_DELIMITER + answer + FEWSHOT_DELIMITER;
 }

@@ -54,6 +54,12 @@ export interface ResultsFile<Float = number> {
     readonly reused_answers: number;
     /** Where each task's documents were read, and whether all of the split were there. */
     readonly data_sources: Readonly<Record<string, { kind: string; where: string; complete: boolean }>>;
+    /** Where each task's examples were read, and whether lm-eval would have drawn the same; absent without examples. */
+    readonly example_sources?:
+      | Readonly<Record<string, { kind: string; where: string; draw: "lm-eval's draw" | "not lm-eval's draw" }>>
+      | undefined;
+    /** A random subset of the documents, where one was asked for. */
+    readonly sampled?: { readonly count: number; readonly seed: number } | undefined;
   };
 }
 

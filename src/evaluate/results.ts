@@ -149,8 +149,20 @@ export function resultsFile(
       model_digest: model.digest,
       reused_answers: evaluation.reusedAnswers,
       data_sources: byTask(tasks, ({ source: { kind, where, complete } }) => ({ kind, where, complete })),
+      example_sources: exampleSources(tasks),
+      sampled: evaluation.sampled,
     },
   };
+}
+
+function exampleSources(tasks: readonly TaskEvaluation[]): ResultsFile["prunelab"]["example_sources"] {
+  const entries = tasks.flatMap(({ task, examples }) => {
+    if (!examples) return [];
+    const { kind, where } = examples.source;
+    const draw = examples.isLmEvalDraw ? ("lm-eval's draw" as const) : ("not lm-eval's draw" as const);
+    return [[task.task, { kind, where, draw }] as const];
+  });
+  return entries.length > 0 ? Object.fromEntries(entries) : undefined;
 }
 
 function taskEntry({ task, samples, metrics }: TaskEvaluation): ResultEntry<PythonFloat> {

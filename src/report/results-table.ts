@@ -15,9 +15,10 @@ export function resultsTable(evaluation: Evaluation): string {
   };
   for (const { group, sampleCount, metrics } of evaluation.groups)
     add(group.group, group.version, "", sampleCount, metrics);
-  for (const { task, fewshotCount, samples, source, metrics } of evaluation.tasks) {
+  for (const { task, fewshotCount, examples, samples, source, metrics } of evaluation.tasks) {
     const demo = source.kind === "demo" ? " (DEMO, not the benchmark)" : "";
-    add(task.task + demo, task.version, String(fewshotCount), samples.length, metrics);
+    const draw = examples?.isLmEvalDraw === false ? " (not lm-eval's draw)" : "";
+    add(task.task + demo, task.version, fewshotCount + draw, samples.length, metrics);
   }
   return lines.join("\n");
 }

@@ -1,22 +1,36 @@
 /** A task's documents, checked and ready to ask. */
-
 import { atPlace } from "../datasets/fields.ts";
 import { type LoadRowsOptions, loadRows } from "../datasets/load-rows.ts";
 import type { DataSource, Row } from "../datasets/source.ts";
 import { PrunelabError } from "../errors.ts";
+import { pythonRandom } from "../python-random.ts";
+import { type Examples, loadExamples } from "./examples.ts";
 import { scoredRows, type Task } from "./task.ts";
+
+/** Of random subsets. */
+export const defaultSeed = 1234;
 
 export interface LoadDocumentsOptions extends LoadRowsOptions {
   /** As in lm-eval: from 1 on the first so many documents, below 1 that share of them, rounded up; null for all. */
   readonly limit?: number | null;
+  /** So many documents drawn at random instead, the same ones for the same seed; a task with fewer is scored whole. */
+  readonly samples?: number | null;
+  /** Of `samples`; an integer from 0, 1234 unless given. Python's `sorted(Random(seed).sample(range(documents), samples))`. */
+  readonly seed?: number;
+  /** Solved examples before each question; none unless given. */
+  readonly numFewshot?: number;
 }
 
 /** The documents that a limit leaves of a split, in its order. */
 export interface Documents {
   readonly docs: readonly Row[];
+  /** Each document's index within the split. */
+  readonly docIds: readonly number[];
   readonly source: DataSource;
   /** Documents in the split, before the limit. */
   readonly originalCount: number;
+  /** Null without examples. */
+  readonly examples: Examples | null;
 }
 
 /**
@@ -26,18 +40,42 @@ export interface Documents {
  */
 export async function loadDocuments(
   task: Task,
-  { limit = null, ...options }: LoadDocumentsOptions = {},
+  { limit = null, samples = null, seed = defaultSeed, numFewshot = 0, ...options }: LoadDocumentsOptions = {},
 ): Promise<Documents> {
+  if (!Number.isInteger(numFewshot) || numFewshot < 0) {
+    throw new PrunelabError(`number of examples must be an integer from 0: ${numFewshot}; 0 is zero-shot`);
+  }
   const { rows, source } = await loadRows(scoredRows(task), options);
   if (rows.length === 0) throw new PrunelabError(`no documents: ${source.where} is empty; get the file again`);
-  const docs = rows
-    .slice(0, countWithin(limit, rows.length))
-    .map(({ row, place }) => atPlace(place, () => task.processDoc(row)));
-  return { docs, source, originalCount: rows.length };
+  const wanted = samples === null ? firstWithin(limit, rows.length) : drawnOf(rows.length, { limit, samples, seed });
+  const { examples, scored } =
+    numFewshot === 0
+      ? { examples: null, scored: wanted }
+      : await loadExamples(task, numFewshot, { rows, source, scored: wanted }, options);
+  const docs = scored.map((index) => atPlace(rows[index]!.place, () => task.processDoc(rows[index]!.row)));
+  return { docs, docIds: scored, source, originalCount: rows.length, examples };
 }
 
-function countWithin(limit: number | null, count: number): number {
-  if (limit === null) return count;
-  if (!(limit > 0)) throw new PrunelabError(`limit must be above 0: ${limit}; leave it out to score all documents`);
-  return limit < 1 ? Math.ceil(count * limit) : Math.trunc(limit);
+function firstWithin(limit: number | null, count: number): number[] {
+  if (limit !== null && !(limit > 0)) {
+    throw new PrunelabError(`limit must be above 0: ${limit}; leave it out to score all documents`);
+  }
+  const wanted = limit === null ? count : limit < 1 ? Math.ceil(count * limit) : Math.trunc(limit);
+  return Array.from({ length: Math.min(wanted, count) }, (_, index) => index);
+}
+
+function drawnOf(
+  count: number,
+  { limit, samples, seed }: { limit: number | null; samples: number; seed: number },
+): number[] {
+  if (limit !== null) throw new PrunelabError("limit and samples exclude each other; give one of them");
+  if (!Number.isInteger(samples) || samples < 1) {
+    throw new PrunelabError(`samples must be an integer from 1: ${samples}; leave it out to score all documents`);
+  }
+  if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
+    throw new PrunelabError(`invalid seed; an integer from 0 to 4294967295: ${seed}; choose e.g. 1234`);
+  }
+  return pythonRandom(seed)
+    .sample(count, Math.min(samples, count))
+    .sort((a, b) => a - b);
 }
