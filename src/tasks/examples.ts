@@ -58,9 +58,9 @@ export async function loadExamples(
   }
   const scored = keepBack(task, count, split);
   const rows = unscoredRows(task, split.rows, scored);
-  if (rows.length < count) {
+  if (rows.length < count || scored.length === 0) {
     throw new PrunelabError(
-      `too few rows for ${count} examples: ${task.task} has ${rows.length} that are not scored; ask for fewer or give a smaller limit`,
+      `too few rows for ${count} examples: ${task.task} has ${split.rows.length} in all, and examples must not be scored; ask for fewer or give a smaller limit`,
     );
   }
   const draw = drawer(task, count, rows, false);
