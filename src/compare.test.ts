@@ -29,6 +29,15 @@ describe("compare", () => {
     assert.ok(text.includes("Limit 200: the first documents of each task"));
   });
 
+  it("gives p once where the correction does not change what is printed", () => {
+    const twoTasks = (side: "a" | "b") => {
+      const docs = docsOf({ bothRight: 51, lost: 36, won: 8, bothWrong: 105 }, side);
+      return scoredEvaluation(side, { hellaswag: docs, piqa: docs });
+    };
+    const [hellaswag] = compare(twoTasks("a"), twoTasks("b")).conclusion;
+    assert.match(hellaswag!, /\(p < 0\.0001; also after Holm's correction for 2 comparisons\)/);
+  });
+
   it("tells a rise, and the same documents right", () => {
     const [rise] = of({ bothRight: 40, lost: 2, won: 38, bothWrong: 20 }).conclusion;
     assert.match(rise!, /^HellaSwag rises by 36\.0 points .* \(p < 0\.0001\)\.$/);

@@ -149,9 +149,9 @@ function odds(p: number): string {
 }
 
 function pWords({ p, pHolm, comparisons }: ComparisonRow): string {
-  return comparisons === 1
-    ? `p ${equals(p)}`
-    : `p ${equals(p)}; ${pValue(pHolm)} after Holm's correction for ${comparisons} comparisons`;
+  if (comparisons === 1) return `p ${equals(p)}`;
+  const holm = pValue(pHolm) === pValue(p) ? "also" : pValue(pHolm);
+  return `p ${equals(p)}; ${holm} after Holm's correction for ${comparisons} comparisons`;
 }
 
 /** E.g. "= 0.031" and "< 0.0001". */
