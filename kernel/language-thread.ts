@@ -1,0 +1,62 @@
+/** The thread that knows TypeScript: checking takes tens of milliseconds, and the sockets must not wait for it. */
+import { parentPort } from "node:worker_threads";
+import { skipsCheck } from "./cell-source.ts";
+import { type Checker, createChecker } from "./checker.ts";
+import { isComplete } from "./completeness.ts";
+import { completeCell } from "./completion.ts";
+import { describeDiagnostics } from "./diagnostics.ts";
+import { inspectCell } from "./inspection.ts";
+import type { Language, LanguageReply, LanguageRequest } from "./language-messages.ts";
+import { transpileCell } from "./transpile.ts";
+
+let started: Checker | undefined;
+let planned: () => void = () => {};
+/** Cells that ran unchecked; they are read when something asks about their names. */
+let unread: string[] = [];
+
+function checker(): Checker {
+  started ??= createChecker();
+  for (const source of unread.splice(0)) started.learn(source);
+  return started;
+}
+
+const language: Language = {
+  plan: (source, file, check) => {
+    planned = () => {};
+    if (check && !skipsCheck(source)) {
+      const { diagnostics, commit } = checker().check(source);
+      if (diagnostics.length > 0) return { error: describeDiagnostics(diagnostics, source, file) };
+      planned = commit;
+    } else {
+      planned = () => unread.push(source);
+    }
+    return { script: transpileCell(source, file) };
+  },
+  commit: () => planned(),
+  complete: (source, position) => completeCell(checker(), source, position),
+  inspect: (source, position) => inspectCell(checker(), source, position),
+  isComplete,
+  reset: () => {
+    unread = [];
+    started?.reset();
+  },
+};
+
+parentPort?.on("message", ({ id, method, params }: LanguageRequest) => {
+  const reply: LanguageReply = { id };
+  try {
+    reply.value = (language[method] as (...values: unknown[]) => unknown)(...params);
+  } catch (error) {
+    reply.failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  }
+  parentPort?.postMessage(reply);
+});
+
+// Started before the first question comes, since it takes most of a second.
+setImmediate(() => {
+  try {
+    checker();
+  } catch {
+    // The first question tries again, and is told why.
+  }
+});
