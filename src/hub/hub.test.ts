@@ -107,13 +107,15 @@ test("PRUNELAB_REFRESH asks again, and takes what is cached when nobody answers"
 });
 
 test("goes on where the connection was cut, and where an earlier run stopped", async () => {
-  hub.faults.cuts = [70_000, 0, 200_001];
+  hub.faults.cuts = [300_000, 0, 300_000];
+  hub.faults.slowsBy = 20;
   assert.ok((await get("owner/open", ["model.safetensors"]))[0]!.equals(weights));
   // Of what was under way when the connection broke, some may be lost.
   const starts = ranges().map((range) => Number(/^bytes=(\d+)-$/.exec(range)?.[1] ?? 0));
   assert.equal(starts.length, 4);
   assert.ok(starts[1]! > 0 && starts[2] === starts[1] && starts[3]! > starts[2]!, String(starts));
 
+  hub.faults.slowsBy = 0;
   await rm(weightsPath());
   await writeFile(`${weightsPath()}.partial`, weights.subarray(0, 12_345));
   hub.requests.length = 0;
