@@ -4,6 +4,7 @@ import { rmSync } from "node:fs";
 import { PrunelabError } from "../errors.ts";
 
 const pythons = ["python3", "python"];
+const hasGroups = process.platform !== "win32";
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
@@ -28,6 +29,8 @@ async function run(
 ): Promise<{ code: number | null; stderr: string } | "not found"> {
   const child = spawn(command, args, {
     stdio: ["ignore", "ignore", "pipe"],
+    // A process group of its own: python3 may be a script, such as pyenv's, that starts the real one.
+    detached: hasGroups,
     env: {
       ...process.env,
       TMPDIR: work,
@@ -59,7 +62,7 @@ async function run(
 /** A signal sent to this process alone does not reach its children. */
 function endWithUs(child: ChildProcess, work: string): () => void {
   const end = () => {
-    child.kill("SIGKILL");
+    kill(child);
     rmSync(work, { recursive: true, force: true, maxRetries: 3 });
   };
   const onSignal = (signal: NodeJS.Signals) => {
@@ -75,6 +78,17 @@ function endWithUs(child: ChildProcess, work: string): () => void {
   for (const signal of signals) process.on(signal, onSignal);
   process.on("exit", end);
   return stop;
+}
+
+function kill(child: ChildProcess): void {
+  // No number: it was not started.
+  if (child.pid === undefined) return;
+  try {
+    if (hasGroups) process.kill(-child.pid, "SIGKILL");
+    else child.kill("SIGKILL");
+  } catch {
+    // It has ended.
+  }
 }
 
 function failureOf(stderr: string, code: number | null, python: string): string {
