@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { PrunelabError } from "../errors.ts";
 import { packageRoot } from "../files/package-root.ts";
+import { HubError } from "../hub/request.ts";
 import { shared, skipWithoutShared } from "../testing.test-helper.ts";
 import { loadRows } from "./load-rows.ts";
 
@@ -17,7 +18,7 @@ async function put(file: string, content: string): Promise<void> {
 }
 
 const offline = async (): Promise<never> => {
-  throw new PrunelabError("no network; try again");
+  throw new HubError("unreachable", "no network; try again");
 };
 const mmlu = { path: "cais/mmlu", name: "virology", split: "test" };
 
@@ -66,6 +67,15 @@ test("never puts the demo in the place of a named folder's rows", async () => {
     message: /^no such folder: .*none; correct PRUNELAB_DATA or unset it$/,
   });
   await assert.rejects(loadRows({ path: "some/thing", split: "test" }, { folder: "", locate: offline }), PrunelabError);
+});
+
+test("a failure that is not the Hub's is an error, and no reason to take the demo", async () => {
+  const locate = async () => {
+    throw new PrunelabError("the disk is full");
+  };
+  await assert.rejects(loadRows({ ...mmlu, name: "formal_logic" }, { folder: "", locate }), {
+    message: "the disk is full",
+  });
 });
 
 test("a broken file of the Hub is an error, and no reason to take the demo", async () => {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { PrunelabError } from "../errors.ts";
 import { packageRoot } from "../files/package-root.ts";
 import { locateDataset } from "../hub/dataset-source.ts";
+import { HubError } from "../hub/request.ts";
 import { readFolder } from "./folder.ts";
 import { readParquet } from "./parquet.ts";
 import type { DataSource, DatasetRef, PlacedRow } from "./source.ts";
@@ -43,7 +44,8 @@ export async function loadRows(
     const { files, source } = await locate(ref.path, ref.name, ref.split);
     located = { files, where: source };
   } catch (error) {
-    if (!(error instanceof PrunelabError)) throw error;
+    // A full disk, a broken setting or a wrong checksum is told; the demo must not hide it.
+    if (!(error instanceof HubError)) throw error;
     passedOver.push(error.message);
   }
   if (located) {

@@ -1,5 +1,4 @@
 /** A data set's id and split -> its parquet files on this machine, from the Hub. */
-import { PrunelabError } from "../errors.ts";
 import { fetchFiles } from "./hub.ts";
 import { type HubOptions, hubPath, hubRepo } from "./repository.ts";
 import { HubError } from "./request.ts";
@@ -17,7 +16,8 @@ const convertedBranch = "refs/convert/parquet";
  * @param name Configuration, e.g. an MMLU subject; undefined for a set's only one.
  * @param split As the Hub calls it: `"train"`, `"validation"`, `"test"` and the like.
  * @returns The files in order, and the address of the commit they are from.
- * @throws PrunelabError when the Hub cannot be reached or refuses, or has no such set, configuration or split.
+ * @throws HubError when the Hub cannot be reached or refuses, or has no such set, configuration or split; PrunelabError when a download fails
+ *   half way or the disk is full.
  */
 export async function locateDataset(
   path: string,
@@ -42,7 +42,7 @@ export async function locateDataset(
     for (const part of parts) known.add(`${part.configuration}/${part.split}`);
   }
   const wanted = [name, split].filter(Boolean).join("/");
-  throw new PrunelabError(`no parquet files of ${wanted} in data set ${path}; it has ${list([...known].sort())}`);
+  throw new HubError("missing", `no parquet files of ${wanted} in data set ${path}; it has ${list([...known].sort())}`);
 }
 
 interface Part {
