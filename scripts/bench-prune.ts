@@ -8,7 +8,7 @@ import type { Checkpoint } from "../src/checkpoint/checkpoint.ts";
 import { openCheckpointFile } from "../src/checkpoint/open.ts";
 import { elementCount, type TensorInfo } from "../src/checkpoint/tensor.ts";
 import { writeCheckpoint } from "../src/checkpoint/write.ts";
-import { linearLayers, type PruneOptions, planPruning } from "../src/prune/options.ts";
+import { linearLayers, planPruning, type WeightOptions } from "../src/prune/options.ts";
 import { allocateWeights } from "../src/prune/shared-weights.ts";
 import { tensorsInScope } from "../src/prune/sparsity.ts";
 
@@ -20,7 +20,7 @@ const help = `usage: npm run bench:prune -- [options]
 --peer <script>     a Python script that times the same with PyTorch, started afterwards with the model's folder
 --python <command>  that runs it; default python3`;
 
-const benchmarks: PruneOptions[] = [
+const benchmarks: WeightOptions[] = [
   { method: "magnitude", sparsity: 0.5 },
   { method: "magnitude", sparsity: 0.5, pattern: "global" },
   { method: "magnitude", sparsity: 0.5, pattern: "row" },

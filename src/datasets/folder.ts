@@ -54,6 +54,11 @@ const layouts: Readonly<Record<string, Layout>> = {
     files: { train: ["*/train.jsonl"], validation: ["*/dev.jsonl"] },
     read: (path) => jsonl(path, boolqRow),
   },
+  "databricks/databricks-dolly-15k": {
+    files: { train: ["dolly/databricks-dolly-15k.jsonl", "databricks-dolly-15k.jsonl"] },
+    read: (path) =>
+      jsonl(path, ({ instruction, context, response, category }) => ({ instruction, context, response, category })),
+  },
 };
 
 /** The rows of a set in a folder, or undefined where the folder does not have them. */

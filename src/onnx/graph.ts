@@ -8,7 +8,7 @@ export type Value = string;
 /** A size, or the name of one that is known only when the graph runs. */
 export type Dimension = number | string;
 
-export type ElementType = "float32" | "int64" | "bool";
+export type ElementType = "float32" | "float64" | "int64" | "bool";
 
 /** Where a float32 weight lies in the external data file. */
 export interface ExternalWeight {
@@ -23,7 +23,7 @@ export type WeightLayout = ReadonlyMap<string, ExternalWeight>;
 type Attribute = number | string | readonly number[] | { readonly float: number };
 
 // TensorProto.DataType and AttributeProto.AttributeType of onnx.proto3.
-const dataType: Record<ElementType, number> = { float32: 1, int64: 7, bool: 9 };
+const dataType: Record<ElementType, number> = { float32: 1, int64: 7, bool: 9, float64: 11 };
 const attributeType = { float: 1, int: 2, string: 3, ints: 7 };
 
 const irVersion = 9;

@@ -25,3 +25,7 @@ export function int64(values: readonly number[], shape: readonly number[]): ort.
 export function float32(values: Float32Array, shape: readonly number[]): ort.Tensor {
   return new ort.Tensor("float32", values, shape);
 }
+
+export function float64(values: Float64Array, shape: readonly number[]): ort.Tensor {
+  return new ort.Tensor("float64", values, shape);
+}

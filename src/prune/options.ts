@@ -1,10 +1,20 @@
 /** Checks what a caller asks of `prune` at the door, so that everything behind it takes checked values. */
 import { PrunelabError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
+import type { CalibrationOptions } from "./calibration.ts";
+import type { SpanPattern } from "./lowest.ts";
 
 /** The known methods: what makes a weight important. */
-export const pruningMethods = ["magnitude", "random"] as const;
+export const pruningMethods = ["magnitude", "random", "wanda", "ria", "sparsegpt"] as const;
 export type PruningMethod = (typeof pruningMethods)[number];
+
+/** Known ways to better a mask once it is there. */
+export const maskRefinements = ["dsnot", "swaps"] as const;
+export type MaskRefinement = (typeof maskRefinements)[number];
+
+/** Known ways to share out the sparsity among blocks. */
+export const layerBudgets = ["uniform", "owl"] as const;
+export type LayerBudgets = (typeof layerBudgets)[number];
 
 /**
  * Where the least important weights are looked for: in each tensor, in each output row, in all tensors of the scope
@@ -14,12 +24,24 @@ export type PruningMethod = (typeof pruningMethods)[number];
 export type PruningPattern = "tensor" | "row" | "global" | `${number}:${number}`;
 
 export interface PruneOptions {
-  /** `"magnitude"`: the smallest |w| go first. `"random"`: the control, any weight may go. */
+  /**
+   * `"magnitude"`: the smallest |w| go first. `"random"`: the control, any weight may go. The others look at the inputs that weights meet on
+   * calibration windows: `"wanda"` |w| times the input's norm, `"ria"` the same relative to row and column, `"sparsegpt"` what cannot
+   * be made good by the weights that stay, which it then changes.
+   */
   readonly method: PruningMethod;
   /** Share of the weights in scope that are zero afterwards, in [0, 1). May be left out where the pattern is `n:m`. */
   readonly sparsity?: number;
-  /** Default `"tensor"`. */
+  /** Default `"tensor"`; for `"wanda"` `"row"`. For `"sparsegpt"`, `"tensor"` means each 128 columns by themselves. */
   readonly pattern?: PruningPattern;
+  /** For whatever looks at inputs. Default: 64 windows of 512 tokens from Dolly-15k. */
+  readonly calibration?: CalibrationOptions;
+  /** `"owl"`: blocks with more outliers keep more. Default `"uniform"`. */
+  readonly budgets?: LayerBudgets;
+  /** Betters the mask on the calibration inputs. */
+  readonly refine?: MaskRefinement;
+  /** Fits the kept weights to the dense layer's outputs, by least squares on the calibration inputs. Default false. */
+  readonly reconstruct?: boolean;
   /** Regular expression on tensor names; default: the seven linear layers inside the blocks, not the embedding. */
   readonly scope?: RegExp | string;
   /** An integer; only `"random"` uses it. Default 0. */
@@ -30,9 +52,9 @@ export interface PruneOptions {
 /** The linear layers inside the blocks: what the pruning literature prunes (Wanda's and SparseGPT's `find_layers`). */
 export const linearLayers: RegExp = /^model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)\.weight$/;
 
-/** Options of `prune`, checked and with their defaults. */
+/** Options of `prune` that look at weights alone, checked and with their defaults. */
 export interface PruningPlan {
-  readonly method: PruningMethod;
+  readonly method: "magnitude" | "random";
   /** In [0, 1). */
   readonly sparsity: number;
   readonly pattern: "tensor" | "row" | "global" | { readonly zeros: number; readonly of: number };
@@ -40,12 +62,58 @@ export interface PruningPlan {
   readonly seed: number;
 }
 
+/** Options of `prune` that look at inputs, block by block, checked and with their defaults. */
+export interface CalibratedPlan {
+  readonly method: Exclude<PruningMethod, "random">;
+  readonly sparsity: number;
+  readonly pattern: SpanPattern;
+  readonly scope: RegExp;
+  readonly budgets: LayerBudgets;
+  readonly refine: MaskRefinement | undefined;
+  readonly reconstruct: boolean;
+  readonly calibration: CalibrationOptions;
+}
+
+/** Options that look at weights alone. */
+export type WeightOptions = Omit<PruneOptions, "method" | "budgets" | "refine" | "reconstruct"> &
+  Pick<PruningPlan, "method">;
+
 /** Throws a PrunelabError that names the option, its value and what is allowed. */
-export function planPruning(options: PruneOptions): PruningPlan {
-  const { method, sparsity, pattern = "tensor", seed = 0 } = options;
+export function planPruning(options: WeightOptions): PruningPlan;
+export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan;
+export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan {
+  const { budgets = "uniform", refine, reconstruct = false, calibration = {} } = options;
+  const { method, ...plan } = planSelection(options);
+  if (!layerBudgets.includes(budgets)) {
+    throw new PrunelabError(`unknown layer budgets: ${budgets}; choose one of ${layerBudgets.join(", ")}`);
+  }
+  if (refine !== undefined && !maskRefinements.includes(refine)) {
+    throw new PrunelabError(`unknown mask refinement: ${refine}; choose one of ${maskRefinements.join(", ")}`);
+  }
+  const weightsAlone = method === "magnitude" || method === "random";
+  if (weightsAlone && budgets === "uniform" && !refine && !reconstruct) return { method, ...plan };
+  const { sparsity, pattern, scope } = plan;
+  if (method === "random") {
+    throw new PrunelabError(
+      "pruning at random takes no budgets, refine or reconstruct; it is the control, leave them out",
+    );
+  }
+  if (pattern === "global") {
+    throw new PrunelabError(
+      `calibrated pruning goes block by block; not with the pattern: ${pattern}; choose tensor, row or n:m`,
+    );
+  }
+  return { method, sparsity, pattern, scope, budgets, refine, reconstruct, calibration };
+}
+
+type Selection = Omit<PruningPlan, "method"> & { readonly method: PruningMethod };
+
+function planSelection(options: PruneOptions): Selection {
+  const { method, sparsity, seed = 0 } = options;
   if (!pruningMethods.includes(method)) {
     throw new PrunelabError(`unknown pruning method: ${method}; choose one of ${pruningMethods.join(", ")}`);
   }
+  const pattern = options.pattern ?? (method === "wanda" ? "row" : "tensor");
   if (!Number.isSafeInteger(seed)) {
     throw new PrunelabError(`invalid seed; not an integer: ${seed}; choose e.g. 0`);
   }

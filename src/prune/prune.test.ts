@@ -239,7 +239,10 @@ test("mistakes are told in one sentence", async () => {
   for (const sparsity of [1.2, 1, -0.1, "half", Number.NaN, undefined]) {
     await refused({ method, sparsity }, `invalid sparsity; not a number in [0, 1): ${sparsity}; choose e.g. 0.5`);
   }
-  await refused({ method: "wonder", sparsity: 0.5 }, "unknown pruning method: wonder; choose one of magnitude, random");
+  await refused(
+    { method: "wonder", sparsity: 0.5 },
+    "unknown pruning method: wonder; choose one of magnitude, random, wanda, ria, sparsegpt",
+  );
   await refused(
     { method, sparsity: 0.5, pattern: "column" },
     "unknown pruning pattern: column; choose tensor, row, global or n:m such as 2:4",

@@ -3,9 +3,10 @@ import { createHash } from "node:crypto";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Tensor } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
-import { linearLayers, type PruneOptions, type PruningPlan, planPruning } from "./options.ts";
+import { type CalibratedPlan, linearLayers, type PruneOptions, type PruningPlan, planPruning } from "./options.ts";
+import { pruneBlocks } from "./prune-blocks.ts";
 import { allocateWeights } from "./shared-weights.ts";
-import { type SparsityReport, summarizeSparsity, tensorsInScope, zeroCounts } from "./sparsity.ts";
+import { countZeros, type SparsityReport, summarizeSparsity, tensorsInScope, zeroCounts } from "./sparsity.ts";
 
 /** A checkpoint as any other, with the account of what pruning did. */
 export interface PrunedCheckpoint extends Checkpoint {
@@ -21,6 +22,9 @@ export interface PrunedCheckpoint extends Checkpoint {
  * already (-0 too) count and go first; of equal magnitudes those at lower indices go first, globally those of earlier
  * tensors. Only where more than that many were zero before, all of them stay zero.
  *
+ * Methods that look at inputs go through the blocks in order, each measured with its predecessors already pruned. What a stopped run has
+ * done is kept in the cache, and the next such call goes on from there.
+ *
  * Throws a PrunelabError for a bad option, a scope that matches nothing, or rows that the m of an `n:m` pattern does not
  * divide.
  */
@@ -28,6 +32,16 @@ export async function prune(dense: Checkpoint, options: PruneOptions): Promise<P
   const plan = planPruning(options);
   const infos = tensorsInScope(dense, plan.scope);
   for (const { name, shape } of infos) checkRows(name, shape.at(-1) ?? 1, plan);
+  if ("calibration" in plan) {
+    const tensors = await pruneBlocks(dense, infos, plan, options.onProgress);
+    const counts = [];
+    for (const { name, data } of tensors) {
+      const zeros = countZeros(data);
+      counts.push({ name, ...zeroCounts(data.length, zeros, zeros - countZeros((await dense.read(name)).data)) });
+    }
+    const name = prunedName(dense.name, plan);
+    return overlay(dense, tensors, name, summarizeSparsity({ name, tensors: dense.tensors }, counts));
+  }
   const weights = await allocateWeights(infos);
   for (const [index, { name, data }] of weights.tensors.entries()) {
     options.onProgress?.({ step: "prune", done: index, total: infos.length, unit: "tensors" });
@@ -46,7 +60,7 @@ export async function prune(dense: Checkpoint, options: PruneOptions): Promise<P
   return overlay(dense, weights.tensors, name, summarizeSparsity({ name, tensors: dense.tensors }, counts));
 }
 
-function checkRows(name: string, columns: number, { pattern }: PruningPlan): void {
+function checkRows(name: string, columns: number, { pattern }: PruningPlan | CalibratedPlan): void {
   if (typeof pattern === "string" || columns % pattern.of === 0) return;
   throw new PrunelabError(
     `rows are not divisible by ${pattern.of}: ${name}: ${columns} columns; choose another pattern or leave it out of scope`,
@@ -54,11 +68,17 @@ function checkRows(name: string, columns: number, { pattern }: PruningPlan): voi
 }
 
 /** E.g. `google/gemma-3-270m-magnitude-50`, `…-magnitude-2of4`, `…-random-row-62.5-seed1-mlp.down_proj`. */
-function prunedName(name: string, { method, sparsity, pattern, scope, seed }: PruningPlan): string {
+function prunedName(name: string, plan: PruningPlan | CalibratedPlan): string {
+  const { method, sparsity, pattern, scope } = plan;
   const percent = String(Number((100 * sparsity).toPrecision(12)));
   const where = typeof pattern === "object" ? [`${pattern.zeros}of${pattern.of}`] : [pattern, percent];
   const parts = [name, method, ...where.filter((part) => part !== "tensor")];
-  if (method === "random") parts.push(`seed${seed}`);
+  if ("seed" in plan && method === "random") parts.push(`seed${plan.seed}`);
+  if ("calibration" in plan) {
+    if (plan.budgets !== "uniform") parts.push(plan.budgets);
+    if (plan.refine) parts.push(plan.refine);
+    if (plan.reconstruct) parts.push("reconstructed");
+  }
   if (scope !== linearLayers) parts.push(scope.source.replace(/[^\w.]+/g, "-").replace(/^[-.]+|[-.]+$/g, ""));
   return parts.join("-");
 }

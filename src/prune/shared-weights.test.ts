@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PrunelabError } from "../errors.ts";
-import { type PruneOptions, planPruning } from "./options.ts";
+import { planPruning, type WeightOptions } from "./options.ts";
 import { type AllocateOptions, allocateWeights } from "./shared-weights.ts";
 
 const infos = Array.from({ length: 9 }, (_, index) => ({
@@ -12,7 +12,7 @@ const infos = Array.from({ length: 9 }, (_, index) => ({
 /** Weights with ties, zeros of both signs and all exponents that are finite. */
 const bitsAt = (index: number) => Math.imul(index + 1, 0x9e3779b1) & (index % 3 === 0 ? 0x803f : 0xbfff);
 
-async function pruned(options: PruneOptions, how: AllocateOptions): Promise<number[][]> {
+async function pruned(options: WeightOptions, how: AllocateOptions): Promise<number[][]> {
   const weights = await allocateWeights(infos, how);
   for (const { data } of weights.tensors) for (let index = 0; index < data.length; index++) data[index] = bitsAt(index);
   await weights.prune(planPruning(options));
@@ -25,7 +25,7 @@ async function pruned(options: PruneOptions, how: AllocateOptions): Promise<numb
 }
 
 test("threads and memories change nothing about which weights go", async () => {
-  const plans: PruneOptions[] = [
+  const plans: WeightOptions[] = [
     { method: "magnitude", sparsity: 0.5 },
     { method: "magnitude", sparsity: 0.3, pattern: "global" },
     { method: "magnitude", sparsity: 0.7, pattern: "row" },

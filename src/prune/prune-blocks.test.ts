@@ -1,0 +1,200 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { bf16ToFloat32 } from "../checkpoint/half.ts";
+import { openCheckpointFile } from "../checkpoint/open.ts";
+import { cacheFolder } from "../files/cache-folder.ts";
+import { embedWindows, openBlock, readBlock } from "../model/run-block.ts";
+import { tinyModel } from "../testing.test-helper.ts";
+import type { CalibrationOptions } from "./calibration.ts";
+import { type PruneOptions, pruningMethods } from "./options.ts";
+import { prune } from "./prune.ts";
+
+const tokenIds = [1, 2, 3, 4].map((seed) =>
+  Array.from({ length: 24 }, (_, i) => (i === 0 ? 2 : 4 + ((i * 7919 * seed) % 500))),
+);
+const calibration: CalibrationOptions = { tokenIds };
+const previousCache = process.env.PRUNELAB_CACHE;
+let dense: Checkpoint;
+before(async () => {
+  process.env.PRUNELAB_CACHE = await mkdtemp(join(tmpdir(), "prunelab-blocks-"));
+  dense = await openCheckpointFile(tinyModel);
+});
+after(async () => {
+  await rm(process.env.PRUNELAB_CACHE!, { recursive: true });
+  if (previousCache === undefined) delete process.env.PRUNELAB_CACHE;
+  else process.env.PRUNELAB_CACHE = previousCache;
+});
+
+/** A checkpoint with some tensors made anew. */
+function changed(name: string, change: (tensor: string, data: Uint16Array) => Uint16Array): Checkpoint {
+  return {
+    ...dense,
+    digest: async () => name,
+    read: async (tensor) => {
+      const read = await dense.read(tensor);
+      return { ...read, data: change(tensor, read.data.slice()) };
+    },
+  };
+}
+
+test("wanda's first block: the lowest of |w| times the input's norm in each row", async () => {
+  const pruned = await prune(dense, { method: "wanda", sparsity: 0.5, calibration });
+  const block = openBlock(dense.config, ["input.mlp.down_proj"]);
+  const columns = dense.config.intermediate_size;
+  const squares = new Float64Array(columns);
+  await block.run(0, await readBlock(dense, 0), await embedWindows(dense, tokenIds), (outputs) => {
+    for (const [index, x] of outputs["input.mlp.down_proj"]!.entries()) squares[index % columns]! += x * x;
+  });
+  const name = "model.layers.0.mlp.down_proj.weight";
+  const [before, now] = [await dense.read(name), await pruned.read(name)].map(({ data }) => bf16ToFloat32(data));
+  for (let from = 0; from < now!.length; from += columns) {
+    const row = [...squares.keys()].map((column) => ({
+      score: Math.abs(before![from + column]!) * Math.sqrt(squares[column]!),
+      kept: now![from + column] !== 0,
+    }));
+    const kept = row.filter(({ kept }) => kept);
+    assert.equal(kept.length, columns / 2);
+    const highestGone = Math.max(...row.filter(({ kept }) => !kept).map(({ score }) => score));
+    assert.ok(Math.min(...kept.map(({ score }) => score)) >= highestGone * (1 - 1e-5));
+  }
+  assert.deepEqual(
+    [...now!].filter(Boolean),
+    [...before!].filter((_, index) => now![index] !== 0),
+  );
+});
+
+test("a later block is measured with its predecessors pruned", async () => {
+  const scope = /layers\.1\.mlp\.up_proj/;
+  const alone = await prune(dense, { method: "wanda", sparsity: 0.5, calibration, scope });
+  const after = await prune(dense, {
+    method: "wanda",
+    sparsity: 0.5,
+    calibration,
+    scope: /layers\.(0\..*_proj|1\.mlp\.up_proj)/,
+  });
+  const name = "model.layers.1.mlp.up_proj.weight";
+  assert.notDeepEqual((await alone.read(name)).data, (await after.read(name)).data);
+  assert.equal(alone.report.scope.zeros, alone.report.scope.count / 2);
+});
+
+const combinations: PruneOptions[] = [
+  { method: "wanda", sparsity: 0.5 },
+  { method: "wanda", pattern: "2:4" },
+  { method: "ria", sparsity: 0.3 },
+  { method: "ria", sparsity: 0.5, pattern: "row" },
+  { method: "sparsegpt", sparsity: 0.5 },
+  { method: "sparsegpt", pattern: "2:4" },
+];
+
+test("every method and pattern gives its exact count, with or without BOS in the norms, and the same when asked again", async () => {
+  for (const options of combinations) {
+    for (const countBos of [true, false]) {
+      const asked = { ...options, calibration: { ...calibration, countBos } };
+      const pruned = await prune(dense, asked);
+      for (const { name, count, zeros } of pruned.report.tensors) {
+        assert.equal(zeros, Math.round(count * (options.sparsity ?? 0.5)), `${pruned.name} ${name}`);
+      }
+      assert.equal(await (await prune(dense, asked)).digest(), await pruned.digest());
+    }
+  }
+});
+
+test("sparsity 0 leaves the weights as they are", async () => {
+  for (const method of ["wanda", "sparsegpt"] as const) {
+    const pruned = await prune(dense, { method, sparsity: 0, calibration });
+    for (const { name } of pruned.report.tensors) {
+      assert.deepEqual((await pruned.read(name)).data, (await dense.read(name)).data);
+    }
+  }
+});
+
+test("a stopped run goes on at the block it had reached, to the same end; a finished one is not run again", async () => {
+  const options: PruneOptions = { method: "sparsegpt", sparsity: 0.4, calibration };
+  const stopped = prune(dense, {
+    ...options,
+    onProgress: ({ done }) => {
+      if (done === 1) throw new Error("killed");
+    },
+  });
+  await assert.rejects(stopped, /killed/);
+  const runs = await readdir(cacheFolder("pruning"), { recursive: true });
+  assert.ok(runs.some((file) => file.endsWith("block-0.safetensors")));
+
+  // Were block 0 pruned again, it would be from other weights now.
+  const spoilt = changed("", (name, data) => (/layers\.0\..*_proj/.test(name) ? data.fill(0x3f80) : data));
+  const resumed = await prune({ ...spoilt, digest: () => dense.digest() }, options);
+  await rm(cacheFolder("pruning"), { recursive: true });
+  const whole = await prune(dense, options);
+  assert.deepEqual(
+    (await resumed.read("model.layers.1.mlp.down_proj.weight")).data,
+    (await whole.read("model.layers.1.mlp.down_proj.weight")).data,
+  );
+  assert.equal(await resumed.digest(), await whole.digest());
+
+  const steps: number[] = [];
+  await prune(dense, { ...options, onProgress: ({ done }) => steps.push(done) });
+  assert.deepEqual(steps, []);
+});
+
+test("inputs that are all zero: exact counts still", async () => {
+  const blind = changed("blind", (name, data) => (name === "model.embed_tokens.weight" ? data.fill(0) : data));
+  for (const options of combinations) {
+    const { report } = await prune(blind, { ...options, calibration });
+    assert.equal(
+      report.scope.zeros,
+      report.tensors.reduce((sum, { count }) => sum + Math.round(count * (options.sparsity ?? 0.5)), 0),
+    );
+  }
+});
+
+test("weights of one value, a dead column: exact counts still", async () => {
+  const flat = changed("flat", (name, data) => {
+    if (name.endsWith("1.mlp.down_proj.weight")) return data.fill(0x3f80);
+    // a gate that is 0 leaves a column of down_proj without input
+    return name.endsWith("0.mlp.gate_proj.weight") ? data.fill(0, 0, 2 * dense.config.hidden_size) : data;
+  });
+  for (const options of combinations) {
+    const { report } = await prune(flat, { ...options, calibration, scope: /down_proj/ });
+    for (const { count, zeros } of report.tensors) assert.equal(zeros, Math.round(count * (options.sparsity ?? 0.5)));
+  }
+});
+
+test("inputs that are not finite are named", async () => {
+  const broken = changed("broken", (name, data) =>
+    name.endsWith("1.self_attn.v_proj.weight") ? data.fill(0x7fc0) : data,
+  );
+  for (const method of ["wanda", "sparsegpt"] as const) {
+    await assert.rejects(prune(broken, { method, sparsity: 0.5, calibration }), {
+      name: "PrunelabError",
+      message: /^inputs are not finite: model\.layers\.1\.self_attn\.o_proj: column 0; check the checkpoint's weights$/,
+    });
+  }
+});
+
+test("what cannot be asked for is refused in words", async () => {
+  const refused = async (options: object, message: RegExp) => {
+    await assert.rejects(prune(dense, options as PruneOptions), { name: "PrunelabError", message });
+  };
+  const wanda = { method: "wanda", sparsity: 0.5, calibration };
+  await refused(
+    { ...wanda, method: "wands" },
+    new RegExp(`unknown pruning method: wands; choose one of ${pruningMethods.join(", ")}`),
+  );
+  await refused({ ...wanda, pattern: "column" }, /unknown pruning pattern: column; choose/);
+  await refused({ ...wanda, pattern: "global" }, /not with the pattern: global; choose tensor, row or n:m/);
+  await refused({ ...wanda, sparsity: undefined, pattern: "3:7" }, /rows are not divisible by 7: /);
+  await refused({ ...wanda, scope: /norm/ }, /not a linear layer inside a block.*: model\.layers\.0\./);
+  await refused({ ...wanda, budgets: "fair" }, /unknown layer budgets: fair; choose one of uniform, owl/);
+  await refused({ ...wanda, refine: "more" }, /unknown mask refinement: more; choose one of/);
+  await refused({ ...wanda, method: "random", reconstruct: true }, /random takes no budgets/);
+  await refused({ ...wanda, calibration: { tokenIds: [] } }, /a window of 0 tokens/);
+  await refused(
+    { ...wanda, calibration: { tokenIds: [[2, 3], [2]] } },
+    /windows differ in length: 1 has 1 tokens, 0 has 2/,
+  );
+  await refused({ ...wanda, calibration: { tokenIds: [[2, 99999]] } }, /no token id: window 0: 99999/);
+});

@@ -1,0 +1,141 @@
+/** Goes through the blocks in order: measures a block's inputs with its predecessors pruned, prunes it, passes its outputs on. */
+import { createHash } from "node:crypto";
+import { readdir, rm, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { bf16ToFloat32, float32ToBf16 } from "../checkpoint/half.ts";
+import type { Tensor, TensorInfo } from "../checkpoint/tensor.ts";
+import { PrunelabError } from "../errors.ts";
+import { cacheFolder } from "../files/cache-folder.ts";
+import { withLock } from "../files/lock.ts";
+import { linearInputs } from "../model/gemma3-block.ts";
+import {
+  advance,
+  type BlockWeights,
+  embedWindows,
+  type HiddenStates,
+  openBlock,
+  readBlock,
+} from "../model/run-block.ts";
+import type { OnProgress } from "../progress.ts";
+import { type Calibration, loadCalibration } from "./calibration.ts";
+import { type BlockInScope, readDoneBlocks, writeDoneBlock } from "./done-blocks.ts";
+import type { CalibratedPlan } from "./options.ts";
+import { pruneLinear, rememberFactor } from "./prune-linear.ts";
+import { type InputMeter, openInputMeter } from "./statistics.ts";
+
+// Pruned linear layers, 200 MB each for Gemma 3 270M.
+const keptRuns = 4;
+
+/**
+ * The pruned tensors, in the order of `infos`. What is done lies in the cache, block by block, so that a stopped run goes on at its block
+ * and a finished one is not run again.
+ */
+export async function pruneBlocks(
+  dense: Checkpoint,
+  infos: readonly TensorInfo[],
+  plan: CalibratedPlan,
+  onProgress?: OnProgress,
+): Promise<Tensor[]> {
+  const layers = groupByBlock(infos);
+  const calibration = await loadCalibration(dense, plan.calibration);
+  const folder = join(cacheFolder("pruning"), await runKey(dense, infos, plan, calibration));
+  const tensors = await withLock(folder, async () => {
+    const done = await readDoneBlocks(folder, layers);
+    if (done.length < layers.length) await pruneFrom(done);
+    const now = new Date();
+    await utimes(folder, now, now);
+    return done.flat();
+  });
+  await removeOldest(cacheFolder("pruning"));
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  return infos.map(({ name }) => byName.get(name)!);
+
+  /** Prunes the blocks that are not done yet and adds them to those that are. */
+  async function pruneFrom(done: Tensor[][]): Promise<void> {
+    const hidden = await embedWindows(dense, calibration.windows);
+    const passOn = openBlock(dense.config, ["hidden_out"]);
+    const needsGram = plan.method === "sparsegpt" || plan.refine !== undefined || plan.reconstruct;
+    const meter = openInputMeter(dense, needsGram ? "gram" : "squares", { skipFirst: !calibration.countBos });
+    for (const [index, { layer, infos }] of layers.entries()) {
+      onProgress?.({ step: `prune by ${plan.method}`, done: index, total: layers.length, unit: "blocks" });
+      const weights = await readBlock(dense, layer);
+      if (index === done.length) {
+        const pruned = await pruneBlock(layer, infos, weights, hidden, meter);
+        await writeDoneBlock(folder, layer, pruned);
+        done.push(pruned);
+      }
+      for (const { name, data } of done[index]!) weights.set(nameInBlock(name), bf16ToFloat32(data));
+      if (index < layers.length - 1) await advance(passOn, layer, weights, hidden);
+    }
+    onProgress?.({ step: `prune by ${plan.method}`, done: layers.length, total: layers.length, unit: "blocks" });
+    await passOn.release();
+    await meter.release();
+  }
+
+  async function pruneBlock(
+    layer: number,
+    infos: readonly TensorInfo[],
+    weights: BlockWeights,
+    hidden: HiddenStates,
+    meter: InputMeter,
+  ): Promise<Tensor[]> {
+    const statistics = await meter.measure(layer, weights, hidden);
+    const pruned: Tensor[] = [];
+    for (const [input, names] of Object.entries(linearInputs)) {
+      const inputs = rememberFactor(statistics.get(input as keyof typeof linearInputs)!);
+      for (const name of names) {
+        const info = infos.find((info) => nameInBlock(info.name) === `${name}.weight`);
+        if (!info) continue;
+        const [rows = 0, columns = 0] = info.shape;
+        const dense = { rows, columns, data: weights.get(`${name}.weight`)! };
+        const { data } = await pruneLinear(dense, inputs, plan, plan.sparsity);
+        pruned.push({ ...info, data: float32ToBf16(data) });
+      }
+    }
+    return pruned;
+  }
+}
+
+/** All blocks up to the last one in scope, with those of their tensors that are. */
+function groupByBlock(infos: readonly TensorInfo[]): BlockInScope[] {
+  const known = new Set(Object.values(linearInputs).flatMap((names) => names.map((name) => `${name}.weight`)));
+  const blocks: TensorInfo[][] = [];
+  for (const info of infos) {
+    const layer = Number(/^model\.layers\.(\d+)\./.exec(info.name)?.[1] ?? Number.NaN);
+    if (Number.isNaN(layer) || !known.has(nameInBlock(info.name))) {
+      throw new PrunelabError(
+        `not a linear layer inside a block, which calibrated pruning needs: ${info.name}; leave it out of scope`,
+      );
+    }
+    blocks[layer] = [...(blocks[layer] ?? []), info];
+  }
+  return Array.from(blocks, (infos, layer) => ({ layer, infos: infos ?? [] }));
+}
+
+function nameInBlock(name: string): string {
+  return name.replace(/^model\.layers\.\d+\./, "");
+}
+
+/** Equal keys mean equal results. The number is the code's, to be raised when its results change. */
+async function runKey(
+  dense: Checkpoint,
+  infos: readonly TensorInfo[],
+  { calibration: _, scope: __, ...plan }: CalibratedPlan,
+  { digest }: Calibration,
+): Promise<string> {
+  const parts = [1, await dense.digest(), digest, plan, infos.map(({ name }) => name)];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
+}
+
+async function removeOldest(folder: string): Promise<void> {
+  const runs = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+  const used = await Promise.all(
+    runs.map(async ({ name }) => ({
+      name,
+      mtimeMs: (await stat(join(folder, name)).catch(() => undefined))?.mtimeMs ?? 0,
+    })),
+  );
+  used.sort((a, b) => b.mtimeMs - a.mtimeMs);
+  for (const { name } of used.slice(keptRuns)) await rm(join(folder, name), { recursive: true, force: true });
+}
