@@ -42,7 +42,11 @@ export async function openAnswerCache(path: string, { fresh }: { fresh: boolean 
 
 function parseLine(line: string): [string, Loglikelihood[]] | undefined {
   try {
-    const [key, answers] = JSON.parse(line) as [string, [number, boolean][]];
+    const [key, answers] = JSON.parse(line) as [unknown, unknown];
+    if (typeof key !== "string" || !Array.isArray(answers)) return undefined;
+    const isAnswer = (answer: unknown): answer is [number, boolean] =>
+      Array.isArray(answer) && typeof answer[0] === "number" && typeof answer[1] === "boolean";
+    if (!answers.every(isAnswer)) return undefined;
     return [key, answers.map(([sum, isGreedy]) => ({ sum, isGreedy }))];
   } catch {
     return undefined;

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { openCheckpointFile } from "../checkpoint/open.ts";
+import { PrunelabError } from "../errors.ts";
+import { cacheFolder } from "../files/cache-folder.ts";
+import type { LanguageModel } from "../model/language-model.ts";
+import { loadLanguageModel } from "../model/load.ts";
+import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../testing.test-helper.ts";
+import { openAnswerCache } from "./answer-cache.ts";
+import { evaluate } from "./evaluate.ts";
+import { firstMaximum } from "./metrics.ts";
+
+const noHub = () => Promise.reject(new PrunelabError("no network in this test"));
+const demo = { folder: "", locate: noHub };
+
+/** A model that likes short continuations, to test what surrounds a model. */
+const shortest: LanguageModel = {
+  name: "shortest",
+  digest: "shortest",
+  parameterCount: 0,
+  maxLength: 100,
+  specialTokens: { pad: ["<pad>", 0], eos: ["<eos>", 1], bos: ["<bos>", 2] },
+  loglikelihood: async (requests) =>
+    requests.map(({ continuation }) => ({ sum: -continuation.length, isGreedy: false })),
+  release: async () => {},
+};
+
+test("documents, answers and metrics belong together", async () => {
+  const { tasks, groups } = await evaluate(shortest, ["hellaswag", "mmlu_formal_logic"], { limit: 7, ...demo });
+  assert.deepEqual(
+    tasks.map(({ task, samples, source }) => [task.task, samples.length, source.kind]),
+    [
+      ["hellaswag", 7, "demo"],
+      ["mmlu_formal_logic", 7, "demo"],
+    ],
+  );
+  assert.deepEqual(groups, []);
+  for (const { requests, answers, target, metrics } of tasks[0]!.samples) {
+    const lengths = requests.map(({ continuation }) => continuation.length);
+    assert.deepEqual(
+      answers.map(({ sum }) => -sum),
+      lengths,
+    );
+    assert.equal(metrics.acc, lengths.indexOf(Math.min(...lengths)) === target ? 1 : 0);
+  }
+});
+
+test("an unknown task and a limit of nothing are refused before anything is scored", async () => {
+  await assert.rejects(evaluate(shortest, ["helaswag"], demo), /unknown task: helaswag; nearest: hellaswag/);
+  await assert.rejects(evaluate(shortest, ["hellaswag"], { limit: 0, ...demo }), PrunelabError);
+});
+
+test("a second run takes its answers from the first, also after a line was cut off", async () => {
+  const model = await loadLanguageModel(await openCheckpointFile(tinyModel));
+  const options = { limit: 12, ...demo };
+  const first = await evaluate(model, ["hellaswag"], options);
+  assert.equal(first.reusedAnswers, 0);
+  const second = await evaluate(model, ["hellaswag"], options);
+  assert.equal(second.reusedAnswers, 48);
+  assert.deepEqual(second.tasks[0]!.samples, first.tasks[0]!.samples);
+
+  const file = join(cacheFolder("answers"), `${model.digest}.jsonl`);
+  const text = readFileSync(file, "utf8");
+  writeFileSync(file, text.slice(0, -20));
+  const third = await evaluate(model, ["hellaswag"], options);
+  assert.ok(third.reusedAnswers > 0 && third.reusedAnswers < 48, `${third.reusedAnswers} answers reused`);
+  assert.deepEqual(third.tasks[0]!.samples, first.tasks[0]!.samples);
+  const fourth = await evaluate(model, ["hellaswag"], options);
+  assert.equal(fourth.reusedAnswers, 48);
+  assert.equal((await evaluate(model, ["hellaswag"], { ...options, fresh: true })).reusedAnswers, 0);
+  await model.release();
+});
+
+test("garbage in the answers' file is passed over", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "prunelab-answers-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "answers.jsonl");
+  writeFileSync(path, '\n{"a":1}\nnull\n["k",[[1]]]\n["k",5]\n["good",[[-1.5,true]]]\n["cut",[[-1.');
+  const cache = await openAnswerCache(path, { fresh: false });
+  assert.equal(cache.get("k"), undefined);
+  assert.deepEqual(cache.get("good"), [{ sum: -1.5, isGreedy: true }]);
+  await cache.add("new", [{ sum: -2, isGreedy: false }]);
+  await cache.close();
+  assert.deepEqual((await openAnswerCache(path, { fresh: false })).get("new"), [{ sum: -2, isGreedy: false }]);
+});
+
+test("every document is answered as lm-eval answers it", { skip: skipWithoutShared || skipWithoutModel }, async () => {
+  const folder = join(shared!, "reference", "samples", "base");
+  const model = await loadLanguageModel(await openCheckpointFile(modelFile!));
+  for (const file of readdirSync(folder)) {
+    const task = file.replace(".jsonl", "");
+    const lines = readFileSync(join(folder, file), "utf8").trim().split("\n");
+    const data = join(shared!, "data");
+    assert.ok(existsSync(data));
+    const evaluation = await evaluate(model, [task], { limit: lines.length, folder: data });
+    evaluation.tasks[0]!.samples.forEach(({ answers, metrics }, i) => {
+      const expected = JSON.parse(lines[i]!);
+      const sums = answers.map(({ sum }) => sum);
+      assert.equal(firstMaximum(sums), firstMaximum(expected.loglikelihoods), `${task} ${i}`);
+      sums.forEach((sum, choice) => {
+        assert.ok(Math.abs(sum - expected.loglikelihoods[choice]) < 2e-3, `${task} ${i}: ${sum}`);
+      });
+      assert.equal(metrics.acc, expected.acc, `${task} ${i}`);
+      assert.equal(metrics.acc_norm, expected.acc_norm, `${task} ${i}`);
+    });
+  }
+  await model.release();
+});
