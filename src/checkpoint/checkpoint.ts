@@ -1,3 +1,4 @@
+/** What every stage takes and gives: a model as named tensors with its config and tokenizer. */
 import type { Gemma3Config } from "./config.ts";
 import type { Tensor, TensorInfo } from "./tensor.ts";
 

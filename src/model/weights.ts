@@ -51,7 +51,8 @@ async function writeWeights(checkpoint: Checkpoint, path: string, onProgress?: O
     for (const [name, { offset }] of layout) {
       const { data } = await checkpoint.read(name);
       for (let start = 0; start < data.length; start += chunkElements) {
-        const values = bf16ToFloat32(data.subarray(start, start + chunkElements), chunk);
+        const part = data.subarray(start, start + chunkElements);
+        const values = bf16ToFloat32(part, chunk.subarray(0, part.length));
         if (isNorm(name)) for (let i = 0; i < values.length; i++) values[i]! += 1;
         const at = offset + start * 4;
         await file.write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 0, values.byteLength, at);

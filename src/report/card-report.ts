@@ -8,10 +8,15 @@ export interface CardReportInput {
   readonly dense: Evaluation;
   readonly pruned: Evaluation;
   readonly sparsity: SparsityReport;
+  /** The statistics of the two side by side, in Markdown. */
+  readonly comparison: string;
 }
 
 /** The report, and its warnings apart, to be said aloud. */
-export function cardReport({ dense, pruned, sparsity }: CardReportInput): { markdown: string; warnings: string[] } {
+export function cardReport({ dense, pruned, sparsity, comparison }: CardReportInput): {
+  markdown: string;
+  warnings: string[];
+} {
   const warnings = warningsFor(dense);
   const limit = dense.limit === null ? "all documents" : `limit ${dense.limit}`;
   const sources = dense.tasks.map(
@@ -24,6 +29,10 @@ ${warnings.map((warning) => `> **${warning}**\n\n`).join("")}Zero-shot accuracy 
 "Card" is the table of sweelol/gemma3-270m-pruned-baseline-50pc. Its average MMLU, and ours, is the plain mean of the five accuracies.
 
 ${markdownTable(compareWithCard(dense, pruned))}
+
+## What may be concluded
+
+${comparison}
 
 ## What was pruned
 

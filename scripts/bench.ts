@@ -1,0 +1,83 @@
+/** `npm run bench`: the main job several times over, each run a process of its own, beside the machine's own matrix product. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { GraphBuilder } from "../src/onnx/graph.ts";
+import { float32, openSession } from "../src/onnx/session.ts";
+import { duration } from "./progress.ts";
+
+const help = `usage: npm run bench -- [--runs <n>] [options of prunelab card]
+
+Runs the main job n times (default 3) with everything scored anew, and prints the median of each step and of the memory's peak,
+and this machine's float32 matrix product by ONNX Runtime, which bounds what scoring can reach.`;
+
+interface Run {
+  readonly seconds: Readonly<Record<string, number>>;
+  readonly peakBytes: number;
+}
+
+async function main(args: string[]): Promise<void> {
+  const { values, tokens } = parseArgs({
+    args,
+    strict: false,
+    tokens: true,
+    options: { runs: { type: "string", default: "3" }, help: { type: "boolean", short: "h" } },
+  });
+  if (values.help) return console.log(help);
+  const passedOn = tokens.flatMap((token) =>
+    token.kind === "option" && token.name !== "runs"
+      ? [token.rawName, ...(token.value === undefined ? [] : [token.value])]
+      : token.kind === "positional"
+        ? [token.value]
+        : [],
+  );
+
+  console.log(`${availableParallelism()} cores, Node ${process.version}`);
+  console.log(`matrix product  ${(await matrixProduct()).toFixed(0)} GFLOP/s (float32, ONNX Runtime, best of 10)`);
+  const output = mkdtempSync(join(tmpdir(), "prunelab-bench-"));
+  const runs: Run[] = [];
+  for (let i = 0; i < Number(values.runs); i++) {
+    const command = ["dist/scripts/prunelab.js", "card", "--fresh", "--output", output, ...passedOn];
+    const { status } = spawnSync(process.execPath, command, { stdio: ["ignore", "ignore", "inherit"] });
+    if (status !== 0) process.exit(status ?? 1);
+    runs.push(JSON.parse(readFileSync(join(output, "run.json"), "utf8")) as Run);
+  }
+  rmSync(output, { recursive: true });
+
+  const row = (name: string, read: (run: Run) => number, show: (value: number) => string) => {
+    const sorted = runs.map(read).sort((a, b) => a - b);
+    const median = sorted[Math.floor(sorted.length / 2)]!;
+    console.log(`${name.padEnd(14)}  median ${show(median)}, from ${show(sorted[0]!)} to ${show(sorted.at(-1)!)}`);
+  };
+  for (const step of Object.keys(runs[0]?.seconds ?? {})) row(step, ({ seconds }) => seconds[step]!, duration);
+  row("all", ({ seconds }) => Object.values(seconds).reduce((sum, value) => sum + value, 0), duration);
+  row(
+    "memory's peak",
+    ({ peakBytes }) => peakBytes / 1e9,
+    (value) => `${value.toFixed(2)} GB`,
+  );
+}
+
+/** GFLOP/s of a product of the model's shapes: 2,048 tokens by an MLP's weight. */
+async function matrixProduct(): Promise<number> {
+  const [tokens, inner, outer] = [2048, 640, 2048];
+  const graph = new GraphBuilder(new Map(), "");
+  const x = graph.input("x", "float32", [tokens, inner]);
+  const w = graph.input("w", "float32", [outer, inner]);
+  graph.output("y", graph.op("Gemm", [x, w], { transB: 1 }), "float32", [tokens, outer]);
+  const session = await openSession(graph.encode("product"), tmpdir());
+  const ones = (count: number) => new Float32Array(count).fill(1);
+  const feeds = { x: float32(ones(tokens * inner), [tokens, inner]), w: float32(ones(outer * inner), [outer, inner]) };
+  let best = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 10; i++) {
+    const started = performance.now();
+    await session.run(feeds);
+    best = Math.min(best, (performance.now() - started) / 1000);
+  }
+  await session.release();
+  return (2 * tokens * inner * outer) / best / 1e9;
+}
+
+await main(process.argv.slice(2));

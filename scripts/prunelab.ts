@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+/** The command `prunelab`: finds the subcommand, runs it, and tells a failure in one sentence. */
+import { PrunelabError } from "../src/errors.ts";
+
+interface Command {
+  readonly summary: string;
+  readonly run: (args: string[]) => Promise<void>;
+}
+
+// Loaded when run: `prunelab --help` and `prunelab cache` should not wait for ONNX Runtime.
+const commands: Record<string, Command> = {
+  card: {
+    summary: "prune, score dense and pruned, and print the model card's table with ours beside it",
+    run: async (args) => (await import("./card.ts")).runCard(args),
+  },
+  prune: {
+    summary: "prune a model and write it as a folder",
+    run: async (args) => (await import("./prune.ts")).runPrune(args),
+  },
+  evaluate: {
+    summary: "score a model on benchmarks",
+    run: async (args) => (await import("./evaluate.ts")).runEvaluate(args),
+  },
+  fetch: {
+    summary: "get a model into the cache and print where it is",
+    run: async (args) => (await import("./fetch.ts")).runFetch(args),
+  },
+  cache: {
+    summary: "list or clear what is cached",
+    run: async (args) => (await import("./cache.ts")).runCache(args),
+  },
+};
+
+const help = `usage: prunelab <command> [options]
+
+${Object.entries(commands)
+  .map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`)
+  .join("\n")}
+
+prunelab <command> --help tells a command's options.`;
+
+async function main([name, ...args]: string[]): Promise<void> {
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    console.log(help);
+    if (name === undefined) process.exitCode = 2;
+    return;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (!command) throw new PrunelabError(`unknown command; known are ${Object.keys(commands).join(", ")}: ${name}`);
+  await command.run(args);
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  // parseArgs' errors are the user's mistakes too.
+  const isUsage =
+    error instanceof TypeError && String((error as NodeJS.ErrnoException).code).startsWith("ERR_PARSE_ARGS");
+  const isExpected = error instanceof PrunelabError || isUsage;
+  console.error(isExpected ? `prunelab: ${(error as Error).message}` : error);
+  process.exitCode = isUsage ? 2 : 1;
+});
