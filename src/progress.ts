@@ -1,3 +1,4 @@
+/** What a long step tells of how far it is. */
 /** How far a long step has come. `total` is 0 where it is not known. */
 export interface Progress {
   /** What is being done, e.g. `"download model.safetensors"`, `"prune"`, `"score hellaswag"`. */

@@ -1,3 +1,4 @@
+/** A tensor: its name, shape and bfloat16 bits. */
 /** Name and shape of a tensor of a checkpoint, in Hugging Face's names. */
 export interface TensorInfo {
   readonly name: string;

@@ -1,3 +1,4 @@
+/** The narrow waist: what scoring asks of a model. */
 import type { OnProgress } from "../progress.ts";
 
 /** One question to a model: how likely is `continuation` after `context`? Spaces at the border belong to the continuation. */
