@@ -34,6 +34,11 @@ export interface LanguageModel {
   readonly maxLength: number;
   readonly specialTokens: SpecialTokens;
   loglikelihood(requests: readonly LoglikelihoodRequest[], options?: LoglikelihoodOptions): Promise<Loglikelihood[]>;
+  /** For each window of token ids, the natural-log probability of all of them after the first. Our own, for perplexity on fixed windows. */
+  loglikelihoodTokens(
+    windows: readonly (readonly number[])[],
+    options?: { readonly onProgress?: OnProgress },
+  ): Promise<number[]>;
   release(): Promise<void>;
 }
 

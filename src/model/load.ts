@@ -8,7 +8,7 @@ import { encodeRequest, type ScoredSequence } from "./encode.ts";
 import { buildGemma3 } from "./gemma3.ts";
 import type { LanguageModel, Loglikelihood } from "./language-model.ts";
 import { computePrefix, scoreTree, type TokenScore } from "./score.ts";
-import { type Pack, packSequences, sharedPrefixLength } from "./token-tree.ts";
+import { type Pack, packSequences, sharedPrefixLength, TreeBuilder } from "./token-tree.ts";
 import { loadTokenizer } from "./tokenizer.ts";
 import { weightsFolder } from "./weights.ts";
 
@@ -59,6 +59,18 @@ export async function loadLanguageModel(
         onProgress?.({ step: "score", done, total: requests.length, unit: "requests" });
       }
       return answers;
+    },
+
+    async loglikelihoodTokens(windows, { onProgress } = {}) {
+      const sums: number[] = [];
+      for (const [index, tokens] of windows.entries()) {
+        onProgress?.({ step: "score windows", done: index, total: windows.length, unit: "windows" });
+        const tree = new TreeBuilder();
+        tree.add({ tokens, start: 1 }, 0);
+        const scores = await scoreTree(session, config, tree);
+        sums.push(scores.reduce((sum, { logprob }) => sum + logprob, 0));
+      }
+      return sums;
     },
 
     async release() {
