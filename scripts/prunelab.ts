@@ -25,6 +25,14 @@ const commands: Record<string, Command> = {
     summary: "get a model into the cache and print where it is",
     run: async (args) => (await import("./fetch.ts")).runFetch(args),
   },
+  install: {
+    summary: "install the Jupyter kernel for TypeScript",
+    run: async (args) => (await import("../kernel/install.ts")).runInstall(args),
+  },
+  uninstall: {
+    summary: "remove the Jupyter kernel",
+    run: async (args) => (await import("../kernel/install.ts")).runUninstall(args),
+  },
   cache: {
     summary: "list or clear what is cached",
     run: async (args) => (await import("./cache.ts")).runCache(args),
