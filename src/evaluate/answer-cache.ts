@@ -1,6 +1,7 @@
 /** Answers of finished batches in a file of one line each: a stopped run goes on from it, and a second run asks nothing twice. */
 import { mkdir, open, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { asWriteError } from "../files/atomic.ts";
 import type { Journal, Loglikelihood } from "../model/language-model.ts";
 
 /** A journal in a file, and how many answers came from it. */
@@ -33,7 +34,9 @@ export async function openAnswerCache(path: string, { fresh }: { fresh: boolean 
     },
     async add(key, answers) {
       const sums = answers.map(({ sum, isGreedy }) => [sum, isGreedy]);
-      await file.appendFile(`${JSON.stringify([key, sums])}\n`);
+      await file.appendFile(`${JSON.stringify([key, sums])}\n`).catch((error: unknown) => {
+        throw asWriteError(error, path);
+      });
     },
     reused: () => reused,
     close: () => file.close(),

@@ -25,6 +25,7 @@ const shortest: LanguageModel = {
   specialTokens: { pad: ["<pad>", 0], eos: ["<eos>", 1], bos: ["<bos>", 2] },
   loglikelihood: async (requests) =>
     requests.map(({ continuation }) => ({ sum: -continuation.length, isGreedy: false })),
+  loglikelihoodTokens: async (windows) => windows.map((window) => -window.length),
   release: async () => {},
 };
 
