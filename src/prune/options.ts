@@ -5,7 +5,7 @@ import type { CalibrationOptions } from "./calibration.ts";
 import type { SpanPattern } from "./lowest.ts";
 
 /** The known methods: what makes a weight important. */
-export const pruningMethods = ["magnitude", "random", "wanda", "ria", "sparsegpt"] as const;
+export const pruningMethods = ["magnitude", "random", "wanda", "ria", "sparsegpt", "admm"] as const;
 export type PruningMethod = (typeof pruningMethods)[number];
 
 /** Known ways to better a mask once it is there. */
@@ -27,7 +27,7 @@ export interface PruneOptions {
   /**
    * `"magnitude"`: the smallest |w| go first. `"random"`: the control, any weight may go. The others look at the inputs that weights meet on
    * calibration windows: `"wanda"` |w| times the input's norm, `"ria"` the same relative to row and column, `"sparsegpt"` what cannot
-   * be made good by the weights that stay, which it then changes.
+   * be made good by the weights that stay, which it then changes, `"admm"` the same with mask and weights sought together.
    */
   readonly method: PruningMethod;
   /** Share of the weights in scope that are zero afterwards, in [0, 1). May be left out where the pattern is `n:m`. */
@@ -93,6 +93,11 @@ export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan
   const weightsAlone = method === "magnitude" || method === "random";
   if (weightsAlone && budgets === "uniform" && !refine && !reconstruct) return { method, ...plan };
   const { sparsity, pattern, scope } = plan;
+  if (refine === "dsnot" && typeof pattern === "object") {
+    throw new PrunelabError(
+      `dsnot would move zeros between groups; not with the pattern: ${options.pattern}; choose swaps`,
+    );
+  }
   if (method === "random") {
     throw new PrunelabError(
       "pruning at random takes no budgets, refine or reconstruct; it is the control, leave them out",

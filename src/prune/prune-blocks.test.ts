@@ -88,6 +88,9 @@ const combinations: PruneOptions[] = [
   { method: "ria", sparsity: 0.5, pattern: "row" },
   { method: "sparsegpt", sparsity: 0.5 },
   { method: "sparsegpt", pattern: "2:4" },
+  { method: "admm", sparsity: 0.5, pattern: "row" },
+  { method: "magnitude", pattern: "2:4", refine: "swaps", reconstruct: true },
+  { method: "wanda", sparsity: 0.5, refine: "dsnot" },
 ];
 
 test("every method and pattern gives its exact count, with or without BOS in the norms, and the same when asked again", async () => {
@@ -190,6 +193,10 @@ test("what cannot be asked for is refused in words", async () => {
   await refused({ ...wanda, scope: /norm/ }, /not a linear layer inside a block.*: model\.layers\.0\./);
   await refused({ ...wanda, budgets: "fair" }, /unknown layer budgets: fair; choose one of uniform, owl/);
   await refused({ ...wanda, refine: "more" }, /unknown mask refinement: more; choose one of/);
+  await refused(
+    { ...wanda, sparsity: undefined, pattern: "2:4", refine: "dsnot" },
+    /dsnot .*not with the pattern: 2:4; choose swaps/,
+  );
   await refused({ ...wanda, method: "random", reconstruct: true }, /random takes no budgets/);
   await refused({ ...wanda, calibration: { tokenIds: [] } }, /a window of 0 tokens/);
   await refused(

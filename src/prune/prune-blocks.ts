@@ -21,7 +21,7 @@ import type { OnProgress } from "../progress.ts";
 import { type Calibration, loadCalibration } from "./calibration.ts";
 import { type BlockInScope, readDoneBlocks, writeDoneBlock } from "./done-blocks.ts";
 import type { CalibratedPlan } from "./options.ts";
-import { pruneLinear, rememberFactor } from "./prune-linear.ts";
+import { pruneLinear, rememberInputs } from "./prune-linear.ts";
 import { type InputMeter, openInputMeter } from "./statistics.ts";
 
 // Pruned linear layers, 200 MB each for Gemma 3 270M.
@@ -55,7 +55,8 @@ export async function pruneBlocks(
   async function pruneFrom(done: Tensor[][]): Promise<void> {
     const hidden = await embedWindows(dense, calibration.windows);
     const passOn = openBlock(dense.config, ["hidden_out"]);
-    const needsGram = plan.method === "sparsegpt" || plan.refine !== undefined || plan.reconstruct;
+    const needsGram =
+      plan.method === "sparsegpt" || plan.method === "admm" || plan.refine !== undefined || plan.reconstruct;
     const meter = openInputMeter(dense, needsGram ? "gram" : "squares", { skipFirst: !calibration.countBos });
     for (const [index, { layer, infos }] of layers.entries()) {
       onProgress?.({ step: `prune by ${plan.method}`, done: index, total: layers.length, unit: "blocks" });
@@ -83,7 +84,7 @@ export async function pruneBlocks(
     const statistics = await meter.measure(layer, weights, hidden);
     const pruned: Tensor[] = [];
     for (const [input, names] of Object.entries(linearInputs)) {
-      const inputs = rememberFactor(statistics.get(input as keyof typeof linearInputs)!);
+      const inputs = rememberInputs(statistics.get(input as keyof typeof linearInputs)!);
       for (const name of names) {
         const info = infos.find((info) => nameInBlock(info.name) === `${name}.weight`);
         if (!info) continue;

@@ -241,7 +241,7 @@ test("mistakes are told in one sentence", async () => {
   }
   await refused(
     { method: "wonder", sparsity: 0.5 },
-    "unknown pruning method: wonder; choose one of magnitude, random, wanda, ria, sparsegpt",
+    "unknown pruning method: wonder; choose one of magnitude, random, wanda, ria, sparsegpt, admm",
   );
   await refused(
     { method, sparsity: 0.5, pattern: "column" },
