@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { PrunelabError } from "../errors.ts";
 import { cacheFolder } from "../files/cache-folder.ts";
+import { HubError } from "../hub/request.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { loadLanguageModel } from "../model/load.ts";
 import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../testing.test-helper.ts";
@@ -13,7 +14,7 @@ import { openAnswerCache } from "./answer-cache.ts";
 import { evaluate } from "./evaluate.ts";
 import { firstMaximum } from "./metrics.ts";
 
-const noHub = () => Promise.reject(new PrunelabError("no network in this test"));
+const noHub = () => Promise.reject(new HubError("unreachable", "no network in this test"));
 const demo = { folder: "", locate: noHub };
 
 /** A model that likes short continuations, to test what surrounds a model. */
@@ -85,7 +86,9 @@ test("garbage in the answers' file is passed over", async (t) => {
   assert.deepEqual(cache.get("good"), [{ sum: -1.5, isGreedy: true }]);
   await cache.add("new", [{ sum: -2, isGreedy: false }]);
   await cache.close();
-  assert.deepEqual((await openAnswerCache(path, { fresh: false })).get("new"), [{ sum: -2, isGreedy: false }]);
+  const again = await openAnswerCache(path, { fresh: false });
+  assert.deepEqual(again.get("new"), [{ sum: -2, isGreedy: false }]);
+  await again.close();
 });
 
 test("every document is answered as lm-eval answers it", { skip: skipWithoutShared || skipWithoutModel }, async () => {
