@@ -93,6 +93,11 @@ export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan
   const weightsAlone = method === "magnitude" || method === "random";
   if (weightsAlone && budgets === "uniform" && !refine && !reconstruct) return { method, ...plan };
   const { sparsity, pattern, scope } = plan;
+  if (budgets === "owl" && typeof pattern === "object") {
+    throw new PrunelabError(
+      `budgets need a sparsity that can differ; not with the pattern: ${options.pattern}; choose row or tensor`,
+    );
+  }
   if (refine === "dsnot" && typeof pattern === "object") {
     throw new PrunelabError(
       `dsnot would move zeros between groups; not with the pattern: ${options.pattern}; choose swaps`,

@@ -106,6 +106,18 @@ test("every method and pattern gives its exact count, with or without BOS in the
   }
 });
 
+test("owl's budgets differ by block and add up to the sparsity asked for; what they rest on is kept", async () => {
+  const options: PruneOptions = { method: "magnitude", sparsity: 0.5, budgets: "owl", calibration };
+  const { report, name } = await prune(dense, options);
+  assert.match(name, /-magnitude-50-owl$/);
+  const sparsities = report.layers.map(({ sparsity }) => sparsity);
+  assert.ok(Math.max(...sparsities) - Math.min(...sparsities) > 0.1);
+  assert.ok(Math.abs(report.scope.sparsity - 0.5) < 1e-3);
+  const measured: string[] = [];
+  await prune(dense, { ...options, method: "wanda", onProgress: ({ step }) => measured.push(step) });
+  assert.deepEqual([...new Set(measured)], ["prune by wanda"]);
+});
+
 test("sparsity 0 leaves the weights as they are", async () => {
   for (const method of ["wanda", "sparsegpt"] as const) {
     const pruned = await prune(dense, { method, sparsity: 0, calibration });
@@ -196,6 +208,10 @@ test("what cannot be asked for is refused in words", async () => {
   await refused(
     { ...wanda, sparsity: undefined, pattern: "2:4", refine: "dsnot" },
     /dsnot .*not with the pattern: 2:4; choose swaps/,
+  );
+  await refused(
+    { ...wanda, sparsity: undefined, pattern: "2:4", budgets: "owl" },
+    /budgets need .*not with the pattern: 2:4/,
   );
   await refused({ ...wanda, method: "random", reconstruct: true }, /random takes no budgets/);
   await refused({ ...wanda, calibration: { tokenIds: [] } }, /a window of 0 tokens/);

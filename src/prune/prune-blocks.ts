@@ -21,6 +21,7 @@ import type { OnProgress } from "../progress.ts";
 import { type Calibration, loadCalibration } from "./calibration.ts";
 import { type BlockInScope, readDoneBlocks, writeDoneBlock } from "./done-blocks.ts";
 import type { CalibratedPlan } from "./options.ts";
+import { owlBudgets } from "./owl.ts";
 import { pruneLinear, rememberInputs } from "./prune-linear.ts";
 import { type InputMeter, openInputMeter } from "./statistics.ts";
 
@@ -55,6 +56,8 @@ export async function pruneBlocks(
   async function pruneFrom(done: Tensor[][]): Promise<void> {
     const hidden = await embedWindows(dense, calibration.windows);
     const passOn = openBlock(dense.config, ["hidden_out"]);
+    const sparsities =
+      plan.budgets === "owl" ? await owlBudgets(dense, calibration, plan.sparsity, onProgress) : undefined;
     const needsGram =
       plan.method === "sparsegpt" || plan.method === "admm" || plan.refine !== undefined || plan.reconstruct;
     const meter = openInputMeter(dense, needsGram ? "gram" : "squares", { skipFirst: !calibration.countBos });
@@ -62,7 +65,7 @@ export async function pruneBlocks(
       onProgress?.({ step: `prune by ${plan.method}`, done: index, total: layers.length, unit: "blocks" });
       const weights = await readBlock(dense, layer);
       if (index === done.length) {
-        const pruned = await pruneBlock(layer, infos, weights, hidden, meter);
+        const pruned = await pruneBlock(layer, infos, weights, hidden, meter, sparsities?.[layer] ?? plan.sparsity);
         await writeDoneBlock(folder, layer, pruned);
         done.push(pruned);
       }
@@ -80,6 +83,7 @@ export async function pruneBlocks(
     weights: BlockWeights,
     hidden: HiddenStates,
     meter: InputMeter,
+    sparsity: number,
   ): Promise<Tensor[]> {
     const statistics = await meter.measure(layer, weights, hidden);
     const pruned: Tensor[] = [];
@@ -90,7 +94,7 @@ export async function pruneBlocks(
         if (!info) continue;
         const [rows = 0, columns = 0] = info.shape;
         const dense = { rows, columns, data: weights.get(`${name}.weight`)! };
-        const { data } = await pruneLinear(dense, inputs, plan, plan.sparsity);
+        const { data } = await pruneLinear(dense, inputs, plan, sparsity);
         pruned.push({ ...info, data: float32ToBf16(data) });
       }
     }
