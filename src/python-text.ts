@@ -3,6 +3,7 @@
 // Python counts U+001C to U+001F and U+0085 as white space, JavaScript counts U+FEFF.
 const WHITE = "[\\t-\\r\\x1c- \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]";
 const BORDERS = new RegExp(`^${WHITE}+|${WHITE}+$`, "g");
+const SPACES = new RegExp(`${WHITE}+`);
 const END = new RegExp(`${WHITE}+$`);
 
 /** Python's `str.strip()`. */
@@ -27,6 +28,37 @@ export function length(text: string): number {
   let count = 0;
   for (const _ of text) count += 1;
   return count;
+}
+
+/** Number of parts that Python's `re.split(r"\\s+", text)` gives. */
+export function countWords(text: string): number {
+  return text.split(SPACES).length;
+}
+
+/** Takes away white space after `open` and before `close`, where what is between holds no `close`. */
+export function tighten(text: string, open: string, close: string): string {
+  const inner = new RegExp(`\\${open}${WHITE}*([^\\${close}]*?)${WHITE}*\\${close}`, "g");
+  return text.replace(inner, (_, between: string) => open + between + close);
+}
+
+/** Python's `str` of a list of texts. */
+export function pythonList(texts: readonly string[]): string {
+  return `[${texts.map(repr).join(", ")}]`;
+}
+
+/** Python's `repr` of a text: in single quotes, unless these are all it contains, with escapes for what cannot be printed. */
+function repr(text: string): string {
+  const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
+  const escaped = text.replace(/[\\'"]|(?! )[\p{C}\p{Z}]/gu, (character) => {
+    if (character === "\\" || character === quote) return `\\${character}`;
+    if (character === "'" || character === '"') return character;
+    const short = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }[character];
+    if (short !== undefined) return short;
+    const hex = character.codePointAt(0)!.toString(16);
+    if (hex.length <= 2) return `\\x${hex.padStart(2, "0")}`;
+    return hex.length <= 4 ? `\\u${hex.padStart(4, "0")}` : `\\U${hex.padStart(8, "0")}`;
+  });
+  return quote + escaped + quote;
 }
 
 /** Unicode's full title case of one character, which JavaScript lacks. */

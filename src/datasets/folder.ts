@@ -6,6 +6,7 @@ import { readCsv } from "./csv.ts";
 import { atPlace, isRow, objectField, textField, wrongField } from "./fields.ts";
 import { readJsonLines } from "./jsonl.ts";
 import type { DatasetRef, PlacedRow, Row } from "./source.ts";
+import { readWikitextPages } from "./wikitext-pages.ts";
 
 /** How one set lies in a folder. */
 interface Layout {
@@ -19,6 +20,7 @@ const partialFiles = new Set([
   "hellaswag/hellaswag_train_head.jsonl",
   "hellaswag/hellaswag_val_first200.jsonl",
   "hellaswag/hellaswag_val_sample1000_original.jsonl",
+  "triviaqa/foundry_triviaqa_sm_sub.jsonl",
 ]);
 
 /** By the set's id on the Hub. */
@@ -58,6 +60,21 @@ const layouts: Readonly<Record<string, Layout>> = {
     files: { train: ["dolly/databricks-dolly-15k.jsonl", "databricks-dolly-15k.jsonl"] },
     read: (path) =>
       jsonl(path, ({ instruction, context, response, category }) => ({ instruction, context, response, category })),
+  },
+  "mandarjoshi/trivia_qa": {
+    files: {
+      train: ["triviaqa/train.jsonl"],
+      validation: ["triviaqa/validation.jsonl", "triviaqa/foundry_triviaqa_sm_sub.jsonl"],
+    },
+    read: (path) => jsonl(path, triviaqaRow),
+  },
+  "EleutherAI/wikitext_document_level": {
+    files: {
+      train: ["wikitext2/wiki.train.raw"],
+      validation: ["wikitext2/wiki.valid.raw"],
+      test: ["wikitext2/wiki.test.raw"],
+    },
+    read: readWikitextPages,
   },
 };
 
@@ -130,6 +147,14 @@ function arcRow(row: Row): Row {
 function boolqRow(row: Row, index: number): Row {
   if (typeof row.answer !== "boolean") throw wrongField("answer", "true or false", row.answer);
   return { question: row.question, passage: row.passage, idx: index, label: Number(row.answer) };
+}
+
+/** llm-foundry's copy has the prompt in place of the question; other files have the Hub's fields. */
+function triviaqaRow(row: Row): Row {
+  if (row.question !== undefined) return row;
+  const [, question] = /^Question: (.*)\nAnswer:$/s.exec(textField(row, "context")) ?? [];
+  if (question === undefined) throw wrongField("context", '"Question: …", a new line and "Answer:"', row.context);
+  return { question, answer: { aliases: row.aliases, value: row.answer } };
 }
 
 /** PIQA keeps its labels, 0 or 1, in a file beside, one a line. */

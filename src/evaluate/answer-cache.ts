@@ -5,7 +5,9 @@ import { asWriteError } from "../files/atomic.ts";
 import type { Journal, Loglikelihood } from "../model/language-model.ts";
 
 /** A journal in a file, and how many answers came from it. */
-export interface AnswerCache extends Journal {
+export interface AnswerCache extends Journal<Loglikelihood> {
+  /** Of what the model wrote. */
+  readonly texts: Journal<string>;
   readonly reused: () => number;
   close(): Promise<void>;
 }
@@ -17,41 +19,57 @@ export interface AnswerCache extends Journal {
 export async function openAnswerCache(path: string, { fresh }: { fresh: boolean }): Promise<AnswerCache> {
   await mkdir(dirname(path), { recursive: true });
   const text = await readFile(path, "utf8").catch(() => "");
-  const known = new Map<string, Loglikelihood[]>();
+  const sums = new Map<string, readonly Loglikelihood[]>();
+  const texts = new Map<string, readonly string[]>();
   for (const line of fresh ? [] : text.split("\n")) {
-    const entry = parseLine(line);
-    if (entry) known.set(...entry);
+    const { key, answers } = parseLine(line) ?? {};
+    if (key === undefined || answers === undefined) continue;
+    if (answers.every(isText)) texts.set(key, answers);
+    else if (answers.every(isSum))
+      sums.set(
+        key,
+        answers.map(([sum, isGreedy]) => ({ sum, isGreedy })),
+      );
   }
   const file = await open(path, "a");
   // Ends a line that was cut off, so that it does not swallow the next one.
   if (text !== "" && !text.endsWith("\n")) await file.appendFile("\n");
   let reused = 0;
-  return {
-    get(key) {
+  const journal = <Answer>(known: ReadonlyMap<string, readonly Answer[]>, toJson: (answer: Answer) => unknown) => ({
+    get(key: string) {
       const answers = known.get(key);
       if (answers) reused += answers.length;
       return answers;
     },
-    async add(key, answers) {
-      const sums = answers.map(({ sum, isGreedy }) => [sum, isGreedy]);
-      await file.appendFile(`${JSON.stringify([key, sums])}\n`).catch((error: unknown) => {
+    async add(key: string, answers: readonly Answer[]) {
+      await file.appendFile(`${JSON.stringify([key, answers.map(toJson)])}\n`).catch((error: unknown) => {
         throw asWriteError(error, path);
       });
     },
+  });
+  return {
+    ...journal(sums, ({ sum, isGreedy }) => [sum, isGreedy]),
+    texts: journal(texts, (written) => written),
     reused: () => reused,
     close: () => file.close(),
   };
 }
 
-function parseLine(line: string): [string, Loglikelihood[]] | undefined {
+function parseLine(line: string): { key: string; answers: readonly unknown[] } | undefined {
   try {
     const [key, answers] = JSON.parse(line) as [unknown, unknown];
-    if (typeof key !== "string" || !Array.isArray(answers)) return undefined;
-    const isAnswer = (answer: unknown): answer is [number, boolean] =>
-      Array.isArray(answer) && typeof answer[0] === "number" && typeof answer[1] === "boolean";
-    if (!answers.every(isAnswer)) return undefined;
-    return [key, answers.map(([sum, isGreedy]) => ({ sum, isGreedy }))];
+    // A batch has at least one answer.
+    if (typeof key === "string" && Array.isArray(answers) && answers.length > 0) return { key, answers };
   } catch {
-    return undefined;
+    // Cut off, or no line of ours.
   }
+  return undefined;
+}
+
+function isText(answer: unknown): answer is string {
+  return typeof answer === "string";
+}
+
+function isSum(answer: unknown): answer is [number, boolean] {
+  return Array.isArray(answer) && typeof answer[0] === "number" && typeof answer[1] === "boolean";
 }

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { chanceAccuracy, choiceCounts, choiceNames, goldMargin, isDegenerate, takenChoice } from "./choices.ts";
-import type { Sample } from "./evaluation.ts";
-import { type ScoredDoc, scoredEvaluation } from "./scored.test-helper.ts";
+import type { ChoiceSample } from "./evaluation.ts";
+import { choicesOf, type ScoredDoc, scoredEvaluation } from "./scored.test-helper.ts";
 
-const samplesOf = (task: string, docs: ScoredDoc[]): readonly Sample[] =>
-  scoredEvaluation("", { [task]: docs }).tasks[0]!.samples;
+const samplesOf = (task: string, docs: ScoredDoc[]): readonly ChoiceSample[] =>
+  choicesOf(scoredEvaluation("", { [task]: docs }))[0]!.samples;
 const threeOrFive = samplesOf("arc_easy", [
   { target: 0, sums: [-2, -1, -3] },
   { target: 4, sums: [-5, -1, -3, -2, -1] },

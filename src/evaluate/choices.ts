@@ -1,5 +1,5 @@
 /** Which choices a model took, and what blind answering of the same documents would get right. */
-import type { Sample } from "./evaluation.ts";
+import type { ChoiceSample } from "./evaluation.ts";
 import { firstMaximum } from "./metrics.ts";
 
 /** A model that takes one choice on this share of the documents or more, though it is right on fewer, is not answering. */
@@ -8,19 +8,19 @@ const DEGENERATE_SHARE = 0.95;
 const DEGENERATE_MIN_DOCUMENTS = 10;
 
 /** Index of the choice that `acc` counts: the likeliest as a whole, the first of equals. */
-export function takenChoice(sample: Sample): number {
+export function takenChoice(sample: ChoiceSample): number {
   return firstMaximum(sample.answers.map(({ sum }) => sum));
 }
 
 /** How many documents have each index, from 0 to that of the last choice of any document. */
-export function choiceCounts(samples: readonly Sample[], choiceOf: (sample: Sample) => number): number[] {
+export function choiceCounts(samples: readonly ChoiceSample[], choiceOf: (sample: ChoiceSample) => number): number[] {
   const counts = Array<number>(Math.max(...samples.map(({ requests }) => requests.length))).fill(0);
   for (const sample of samples) counts[choiceOf(sample)]! += 1;
   return counts;
 }
 
 /** Share of right answers that guessing gets on average: the mean of 1 / number of choices. */
-export function chanceAccuracy(samples: readonly Sample[]): number {
+export function chanceAccuracy(samples: readonly ChoiceSample[]): number {
   return samples.reduce((sum, { requests }) => sum + 1 / requests.length, 0) / samples.length;
 }
 
@@ -36,7 +36,7 @@ export function isDegenerate(taken: readonly number[], right: readonly number[])
  * Names for the indices of choices: the texts themselves where every document has the same short ones (MMLU's letters,
  * BoolQ's no and yes), else A, B, C …
  */
-export function choiceNames(samples: readonly Sample[]): string[] {
+export function choiceNames(samples: readonly ChoiceSample[]): string[] {
   const most = samples.reduce((longest, sample) =>
     sample.requests.length > longest.requests.length ? sample : longest,
   );
@@ -52,7 +52,7 @@ export function choiceNames(samples: readonly Sample[]): string[] {
  * By how much the right choice is likelier than the best other one, in nats; null with one choice alone, or where a
  * log-likelihood is no finite number.
  */
-export function goldMargin({ answers, target }: Sample): number | null {
+export function goldMargin({ answers, target }: ChoiceSample): number | null {
   const others = answers.filter((_, index) => index !== target).map(({ sum }) => sum);
   const margin = answers[target]!.sum - Math.max(...others);
   return Number.isFinite(margin) ? margin : null;

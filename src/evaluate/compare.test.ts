@@ -7,7 +7,7 @@ import { findTasks } from "../tasks/find-tasks.ts";
 import { shared, skipWithoutShared } from "../testing.test-helper.ts";
 import { compareEvaluations } from "./compare.ts";
 import type { Evaluation } from "./evaluation.ts";
-import { cardEvaluations, type ScoredDoc, scoredEvaluation } from "./scored.test-helper.ts";
+import { cardEvaluations, choicesOf, type ScoredDoc, scoredEvaluation } from "./scored.test-helper.ts";
 
 const [dense, pruned] = cardEvaluations;
 
@@ -112,7 +112,7 @@ describe("compareEvaluations", () => {
     );
     const oneMore = docs(4).map((doc, index) => (index === 2 ? { ...doc, sums: [...doc.sums, -9] } : doc));
     refused(scoredEvaluation("b", { ...base, hellaswag: oneMore }), /hellaswag: document 2 was not the same/);
-    const shots = a.tasks.map((task) => ({
+    const shots = choicesOf(a).map((task) => ({
       ...task,
       samples: task.samples.map((sample) => ({
         ...sample,

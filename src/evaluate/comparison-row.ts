@@ -1,7 +1,7 @@
 /** One row of a comparison: the statistics of two models' answers to a task's documents, or to a group's pooled. */
 import { bootstrapMean } from "./bootstrap.ts";
 import { chanceAccuracy, choiceCounts, choiceNames, goldMargin, isDegenerate, takenChoice } from "./choices.ts";
-import type { Sample } from "./evaluation.ts";
+import type { ChoiceSample } from "./evaluation.ts";
 import { firstMaximum } from "./metrics.ts";
 import type { TaskPair } from "./pair-tasks.ts";
 import { changeInterval, detectableDifference, mcnemarMidP, wilsonInterval } from "./statistics.ts";
@@ -130,7 +130,7 @@ export function compareUnit(
   return { row, choices };
 }
 
-function accuracies(samplesA: readonly Sample[], samplesB: readonly Sample[]) {
+function accuracies(samplesA: readonly ChoiceSample[], samplesB: readonly ChoiceSample[]) {
   const n = samplesA.length;
   const counts = { bothRight: 0, lost: 0, won: 0, bothWrong: 0 };
   for (const [index, sample] of samplesA.entries()) {
@@ -160,7 +160,7 @@ function accuracies(samplesA: readonly Sample[], samplesB: readonly Sample[]) {
   };
 }
 
-function margins(samplesA: readonly Sample[], samplesB: readonly Sample[], seed: number) {
+function margins(samplesA: readonly ChoiceSample[], samplesB: readonly ChoiceSample[], seed: number) {
   const changes = samplesA.flatMap((sample, index) => {
     const [before, after] = [goldMargin(sample), goldMargin(samplesB[index]!)];
     return before === null || after === null ? [] : [after - before];
@@ -171,11 +171,11 @@ function margins(samplesA: readonly Sample[], samplesB: readonly Sample[], seed:
   return { marginChange: mean, marginLow: low, marginHigh: high, marginP: p, marginN };
 }
 
-function isRight(sample: Sample): boolean {
+function isRight(sample: ChoiceSample): boolean {
   return takenChoice(sample) === sample.target;
 }
 
-function meanOfTasks(tasks: readonly (readonly Sample[])[]): number {
+function meanOfTasks(tasks: readonly (readonly ChoiceSample[])[]): number {
   const shares = tasks.map((samples) => samples.filter(isRight).length / samples.length);
   return shares.reduce((sum, share) => sum + share, 0) / shares.length;
 }

@@ -13,6 +13,7 @@ import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } fro
 import { openAnswerCache } from "./answer-cache.ts";
 import { evaluate } from "./evaluate.ts";
 import { firstMaximum } from "./metrics.ts";
+import { choicesOf } from "./scored.test-helper.ts";
 
 const noHub = () => Promise.reject(new HubError("unreachable", "no network in this test"));
 const demo = { folder: "", locate: noHub };
@@ -27,11 +28,15 @@ const shortest: LanguageModel = {
   loglikelihood: async (requests) =>
     requests.map(({ continuation }) => ({ sum: -continuation.length, isGreedy: false })),
   loglikelihoodTokens: async (windows) => windows.map((window) => -window.length),
+  loglikelihoodRolling: async (texts) => texts.map(({ length }) => -length),
+  generateUntil: async (requests) => requests.map(({ context }) => ` ${context.length} `),
   release: async () => {},
 };
 
 test("documents, answers and metrics belong together", async () => {
-  const { tasks, groups } = await evaluate(shortest, ["hellaswag", "mmlu_formal_logic"], { limit: 7, ...demo });
+  const evaluation = await evaluate(shortest, ["hellaswag", "mmlu_formal_logic"], { limit: 7, ...demo });
+  const { groups } = evaluation;
+  const tasks = choicesOf(evaluation);
   assert.deepEqual(
     tasks.map(({ task, samples, source }) => [task.task, samples.length, source.kind]),
     [
@@ -100,7 +105,7 @@ test("every document is answered as lm-eval answers it", { skip: skipWithoutShar
     const data = join(shared!, "data");
     assert.ok(existsSync(data));
     const evaluation = await evaluate(model, [task], { limit: lines.length, folder: data });
-    evaluation.tasks[0]!.samples.forEach(({ answers, metrics }, i) => {
+    choicesOf(evaluation)[0]!.samples.forEach(({ answers, metrics }, i) => {
       const expected = JSON.parse(lines[i]!);
       const sums = answers.map(({ sum }) => sum);
       assert.equal(firstMaximum(sums), firstMaximum(expected.loglikelihoods), `${task} ${i}`);

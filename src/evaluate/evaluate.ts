@@ -4,11 +4,11 @@ import { cacheFolder } from "../files/cache-folder.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { OnProgress } from "../progress.ts";
 import { findTasks } from "../tasks/find-tasks.ts";
-import { type Documents, defaultSeed, type LoadDocumentsOptions, loadDocuments } from "../tasks/load-documents.ts";
-import { type AnswerCache, openAnswerCache } from "./answer-cache.ts";
+import { defaultSeed, type LoadDocumentsOptions, loadDocuments } from "../tasks/load-documents.ts";
+import { openAnswerCache } from "./answer-cache.ts";
+import { evaluateTask } from "./evaluate-task.ts";
 import type { Evaluation, TaskEvaluation } from "./evaluation.ts";
-import { documentMetrics, groupEvaluations, taskMetrics } from "./metrics.ts";
-import { buildRequests } from "./requests.ts";
+import { groupEvaluations } from "./metrics.ts";
 
 export interface EvaluateOptions extends LoadDocumentsOptions {
   readonly onProgress?: OnProgress;
@@ -37,7 +37,7 @@ export async function evaluate(
   const evaluated: TaskEvaluation[] = [];
   try {
     for (const [index, task] of found.tasks.entries()) {
-      evaluated.push(await evaluateTask(model, task, documents[index]!, cache, onProgress));
+      evaluated.push(await evaluateTask(task, documents[index]!, { model, cache, onProgress }));
     }
   } finally {
     await cache.close();
@@ -52,53 +52,5 @@ export async function evaluate(
     reusedAnswers: cache.reused(),
     tasks: evaluated,
     groups: groupEvaluations(found.groups, evaluated),
-  };
-}
-
-async function evaluateTask(
-  model: LanguageModel,
-  task: TaskEvaluation["task"],
-  { docs, docIds, source, originalCount, examples }: Documents,
-  journal: AnswerCache,
-  onProgress: OnProgress | undefined,
-): Promise<TaskEvaluation> {
-  const shots = docs.map((doc) => examples?.draw(doc) ?? []);
-  const requests = docs.map((doc, index) => buildRequests(task, doc, { examples: shots[index]! }));
-  const flat = requests.flat();
-  const answers = await model.loglikelihood(flat, {
-    journal,
-    ...(onProgress && {
-      onProgress: ({ done, total }) =>
-        onProgress({
-          step: `score ${task.task}`,
-          done: Math.floor((done / total) * docs.length),
-          total: docs.length,
-          unit: "documents",
-        }),
-    }),
-  });
-  let next = 0;
-  const samples = docs.map((doc, index) => {
-    const own = requests[index]!;
-    const answered = answers.slice(next, next + own.length);
-    next += own.length;
-    const target = task.docToTarget(doc);
-    return {
-      docId: docIds[index]!,
-      doc,
-      target,
-      requests: own,
-      answers: answered,
-      metrics: documentMetrics(task, doc, answered),
-    };
-  });
-  return {
-    task,
-    source,
-    originalCount,
-    fewshotCount: shots[0]?.length ?? 0,
-    ...(examples && { examples: { source: examples.source, isLmEvalDraw: examples.isLmEvalDraw } }),
-    samples,
-    metrics: taskMetrics(task, samples),
   };
 }

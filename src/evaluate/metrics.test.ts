@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { choiceTasks } from "../tasks/choice-tasks.test-helper.ts";
 import { findTasks } from "../tasks/find-tasks.ts";
 import type { TaskEvaluation } from "./evaluation.ts";
 import { documentMetrics, firstMaximum, groupEvaluations, pooledStandardError, standardError } from "./metrics.ts";
@@ -14,7 +15,7 @@ test("the first largest value wins, NaN above all, as in numpy", () => {
 });
 
 test("acc_norm divides by code points, not by UTF-16 units or bytes", () => {
-  const [piqa] = findTasks(["piqa"]).tasks;
+  const [piqa] = choiceTasks(["piqa"]);
   // Two characters of four units and eight bytes against three of three.
   const doc = { goal: "g", sol1: "𝔘𝔘", sol2: "abc", label: 1 };
   assert.deepEqual(documentMetrics(piqa!, doc, answers(-3, -4)), { acc: 0, acc_norm: 1 });
@@ -22,7 +23,7 @@ test("acc_norm divides by code points, not by UTF-16 units or bytes", () => {
 });
 
 test("an empty choice, one choice, and equal choices are scored", () => {
-  const [piqa, arc] = findTasks(["piqa", "arc_easy"]).tasks;
+  const [piqa, arc] = choiceTasks(["piqa", "arc_easy"]);
   const empty = { goal: "g", sol1: "", sol2: "abc", label: 1 };
   assert.deepEqual(documentMetrics(piqa!, empty, answers(-1, -2)), { acc: 0, acc_norm: 1 });
   const single = { question: "q", choices: { text: ["a"], label: ["A"] }, answerKey: "A" };
@@ -41,13 +42,23 @@ test("the standard error is lm-eval's to the last digit", () => {
 });
 
 test("a group weighs its tasks by size and pools their errors", () => {
-  const { tasks, groups } = findTasks(["mmlu_humanities"]);
-  const evaluated = tasks.slice(0, 2).map((task, index): TaskEvaluation => {
-    const size = index === 0 ? 100 : 300;
-    const metrics = { acc: index === 0 ? { value: 0.5, stderr: 0.05 } : { value: 0.25, stderr: 0.025 } };
-    const source = { kind: "demo" as const, where: "", complete: false, passedOver: [] };
-    return { task, source, originalCount: size, fewshotCount: 0, samples: Array(size), metrics };
-  });
+  const { groups } = findTasks(["mmlu_humanities"]);
+  const evaluated = choiceTasks(["mmlu_humanities"])
+    .slice(0, 2)
+    .map((task, index): TaskEvaluation => {
+      const size = index === 0 ? 100 : 300;
+      const metrics = { acc: index === 0 ? { value: 0.5, stderr: 0.05 } : { value: 0.25, stderr: 0.025 } };
+      const source = { kind: "demo" as const, where: "", complete: false, passedOver: [] };
+      return {
+        outputType: "multiple_choice",
+        task,
+        source,
+        originalCount: size,
+        fewshotCount: 0,
+        samples: Array(size),
+        metrics,
+      };
+    });
   const [group] = groupEvaluations(groups, evaluated);
   assert.equal(group?.metrics.acc?.value, 0.3125);
   assert.equal(group?.sampleCount, 400);

@@ -2,15 +2,19 @@
 import type { Loglikelihood } from "../model/language-model.ts";
 import { length } from "../python-text.ts";
 import { tasksOf } from "../tasks/find-tasks.ts";
-import type { Metric, Row, Task, TaskGroup } from "../tasks/task.ts";
-import type { GroupEvaluation, Metrics, Sample, TaskEvaluation } from "./evaluation.ts";
+import type { ChoiceTask, GenerationTask, Metric, Row, TaskGroup } from "../tasks/task.ts";
+import type { ChoiceSample, GroupEvaluation, Metrics, RollingSample, TaskEvaluation } from "./evaluation.ts";
 
 /** 1 or 0 for each of the task's metrics, from the answers to a document's requests. */
-export function documentMetrics(task: Task, doc: Row, answers: readonly Loglikelihood[]): Sample["metrics"] {
+export function documentMetrics(
+  task: ChoiceTask,
+  doc: Row,
+  answers: readonly Loglikelihood[],
+): ChoiceSample["metrics"] {
   const target = task.docToTarget(doc);
   const choices = task.docToChoice(doc);
   const sums = answers.map(({ sum }) => sum);
-  const chosen: Record<Metric, number> = {
+  const chosen: Partial<Record<Metric, number>> = {
     acc: firstMaximum(sums),
     // By characters of the choice without the space before it, and not by bytes, as lm-eval's documents have it.
     acc_norm: firstMaximum(sums.map((sum, index) => sum / length(choices[index]!))),
@@ -24,14 +28,32 @@ export function firstMaximum(values: readonly number[]): number {
   return nan >= 0 ? nan : values.indexOf(Math.max(...values));
 }
 
-/** A task's metrics over its samples. */
-export function taskMetrics(task: Task, samples: readonly Sample[]): Metrics {
+/** A task's metrics over its samples: means. */
+export function taskMetrics(
+  task: ChoiceTask | GenerationTask,
+  samples: readonly Pick<ChoiceSample, "metrics">[],
+): Metrics {
   return Object.fromEntries(
     task.metrics.map((metric) => {
       const values = samples.map((sample) => sample.metrics[metric]!);
       return [metric, { value: mean(values), stderr: standardError(values) }];
     }),
   );
+}
+
+/**
+ * Perplexity by words and by bytes, and bits a byte: the log-likelihood of all texts together, shared out over all their words or
+ * bytes. lm-eval gives no standard error.
+ */
+export function perplexityMetrics(samples: readonly RollingSample[]): Metrics {
+  const total = sum(samples.map(({ loglikelihood }) => loglikelihood));
+  const perWord = total / sum(samples.map(({ words }) => words));
+  const perByte = total / sum(samples.map(({ bytes }) => bytes));
+  return {
+    word_perplexity: { value: Math.exp(-perWord), stderr: null },
+    byte_perplexity: { value: Math.exp(-perByte), stderr: null },
+    bits_per_byte: { value: -perByte / Math.log(2), stderr: null },
+  };
 }
 
 /** The groups' metrics over those of their tasks that were evaluated: means weighted by size, pooled standard errors. */

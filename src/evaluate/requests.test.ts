@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { findTasks } from "../tasks/find-tasks.ts";
+import { choiceTasks } from "../tasks/choice-tasks.test-helper.ts";
 import { loadDocuments } from "../tasks/load-documents.ts";
 import { shared, skipWithoutShared } from "../testing.test-helper.ts";
 import { documentMetrics, taskMetrics } from "./metrics.ts";
@@ -28,7 +28,7 @@ const scores: Record<string, Record<string, number>> = {
   winogrande: { acc: 0.54 },
 };
 
-for (const task of findTasks(Object.keys(scores)).tasks) {
+for (const task of choiceTasks(Object.keys(scores))) {
   test(`asks and scores ${task.task} as lm-eval does`, { skip: skipWithoutShared }, async () => {
     const { docs } = await loadDocuments(task, { folder: join(shared!, "data"), limit: 200 });
     const text = await readFile(join(shared!, `reference/samples/base/${task.task}.jsonl`), "utf8");
@@ -62,7 +62,7 @@ for (const task of findTasks(Object.keys(scores)).tasks) {
 }
 
 test("puts the description and the examples before the context", () => {
-  const [task] = findTasks(["mmlu_formal_logic"]).tasks;
+  const [task] = choiceTasks(["mmlu_formal_logic"]);
   const doc = { question: " \nQ ", choices: ["w", "x", "y", "z"], answer: 1 };
   const described = "The following are multiple choice questions (with answers) about formal logic.\n\n";
   const asked = "Q\nA. w\nB. x\nC. y\nD. z\nAnswer:";
@@ -72,7 +72,7 @@ test("puts the description and the examples before the context", () => {
 });
 
 test("WinoGrande has a context for each option and one continuation", () => {
-  const [task] = findTasks(["winogrande"]).tasks;
+  const [task] = choiceTasks(["winogrande"]);
   const doc = { sentence: "The cat fled as _ barked _.  ", option1: "Rex", option2: "Tom", answer: "2" };
   assert.deepEqual(buildRequests(task!, doc), [
     { context: "The cat fled as Rex", continuation: " barked _." },

@@ -1,6 +1,6 @@
 /** What a document asks of a model, in lm-eval's words to the letter (0.4.13: `ConfigurableTask.fewshot_context`, `construct_requests`). */
-import type { LoglikelihoodRequest } from "../model/language-model.ts";
-import type { Row, Task } from "../tasks/task.ts";
+import type { GenerationRequest, LoglikelihoodRequest } from "../model/language-model.ts";
+import type { ChoiceTask, GenerationTask, Row } from "../tasks/task.ts";
 
 const TARGET_DELIMITER = " ";
 const FEWSHOT_DELIMITER = "\n\n";
@@ -12,8 +12,8 @@ export interface PromptOptions {
 }
 
 /** One request for each choice: description, examples and the document's context, then a space and the choice. */
-export function buildRequests(task: Task, doc: Row, { examples = [] }: PromptOptions = {}): LoglikelihoodRequest[] {
-  const before = (task.description ?? "") + examples.map((example) => solved(task, example)).join("");
+export function buildRequests(task: ChoiceTask, doc: Row, options: PromptOptions = {}): LoglikelihoodRequest[] {
+  const before = beginning(task, options);
   const text = task.docToText(doc);
   return task.docToChoice(doc).map((choice, index) => ({
     context: before + (typeof text === "string" ? text : text[index]),
@@ -21,8 +21,20 @@ export function buildRequests(task: Task, doc: Row, { examples = [] }: PromptOpt
   }));
 }
 
+/** Description, examples and the document's context, to be continued. */
+export function buildGenerationRequest(task: GenerationTask, doc: Row, options: PromptOptions = {}): GenerationRequest {
+  return { context: beginning(task, options) + task.docToText(doc), until: task.until };
+}
+
+function beginning(task: ChoiceTask | GenerationTask, { examples = [] }: PromptOptions): string {
+  return (task.description ?? "") + examples.map((example) => solved(task, example)).join("");
+}
+
 /** A document with its right answer. */
-function solved(task: Task, doc: Row): string {
+function solved(task: ChoiceTask | GenerationTask, doc: Row): string {
+  if (task.outputType === "generate_until") {
+    return task.docToText(doc) + TARGET_DELIMITER + task.docToTarget(doc)[0] + FEWSHOT_DELIMITER;
+  }
   const target = task.docToTarget(doc);
   const text = task.docToText(doc);
   const answer = task.docToChoice(doc)[target]!;

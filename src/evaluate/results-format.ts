@@ -88,15 +88,19 @@ export interface TaskConfig<Float = number> {
   readonly doc_to_text: string;
   readonly doc_to_target: string;
   readonly unsafe_code: false;
-  readonly doc_to_choice: string | readonly string[];
+  readonly doc_to_choice?: string | readonly string[] | undefined;
+  readonly process_results?: string | undefined;
   readonly description: string;
   readonly target_delimiter: string;
   readonly fewshot_delimiter: string;
   readonly fewshot_config: Readonly<Record<string, unknown>>;
   readonly num_fewshot: number;
-  readonly metric_list: readonly { metric: string; aggregation: string; higher_is_better: boolean }[];
-  readonly output_type: "multiple_choice";
+  /** With `ignore_case` and `ignore_punctuation` where texts are compared. */
+  readonly metric_list: readonly Readonly<Record<string, string | boolean>>[];
+  readonly output_type: "multiple_choice" | "generate_until" | "loglikelihood_rolling";
+  readonly generation_kwargs?: Readonly<Record<string, unknown>> | undefined;
   readonly repeats: number;
+  readonly filter_list?: readonly Readonly<Record<string, unknown>>[] | undefined;
   readonly should_decontaminate: boolean;
   readonly doc_to_decontamination_query?: string | undefined;
   readonly metadata: { readonly version: Float; readonly pretrained: string; readonly config_source: string };
@@ -124,19 +128,22 @@ export interface RunConfig<Float = number> {
   readonly fewshot_seed: number;
 }
 
-/** A line of `samples_<task>_<date>.jsonl`; after the named keys follow the metrics' values, 0 or 1. */
+/**
+ * A line of `samples_<task>_<date>.jsonl`; after the named keys follow the metrics' values: 0 or 1, or of whole texts the
+ * log-likelihood and the number of words or bytes.
+ */
 export interface SampleLine<Float = number> {
   /** Index of the document within the split. */
   readonly doc_id: number;
   readonly doc: Readonly<Record<string, unknown>>;
-  /** The right choice's index, or a text where the task has one. */
+  /** The right choice's index, or a text where the task has one; a Python list of the right texts; the whole text. */
   readonly target: string;
-  /** The requests, under `gen_args_0`, `gen_args_1` …: context and continuation. */
-  readonly arguments: Readonly<Record<string, { readonly arg_0: string; readonly arg_1: string }>>;
-  /** For each request its one answer: the log-likelihood in Python's spelling, and "True" where greedy. */
-  readonly resps: readonly (readonly [readonly [string, string]])[];
-  readonly filtered_resps: readonly (readonly [string, string])[];
-  readonly filter: "none";
+  /** The requests, under `gen_args_0`, `gen_args_1` …: context and continuation, or context and how to go on, or the text. */
+  readonly arguments: Readonly<Record<string, { readonly arg_0: string; readonly arg_1?: unknown }>>;
+  /** For each request its one answer: the log-likelihood in Python's spelling, and "True" where greedy; or a text. */
+  readonly resps: readonly (readonly [string | readonly [string, string]])[];
+  readonly filtered_resps: readonly (string | readonly [string, string])[];
+  readonly filter: string;
   /** Names of the metrics that follow. */
   readonly metrics: readonly string[];
   /** SHA-256 of the document as indented JSON. */

@@ -7,9 +7,9 @@ import { after, test } from "node:test";
 import { PrunelabError } from "../errors.ts";
 import { packageRoot } from "../files/package-root.ts";
 import type { Loglikelihood, LoglikelihoodRequest } from "../model/language-model.ts";
-import { findTasks } from "../tasks/find-tasks.ts";
+import { choiceTasks } from "../tasks/choice-tasks.test-helper.ts";
 import { loadDocuments } from "../tasks/load-documents.ts";
-import type { Task, TaskGroup } from "../tasks/task.ts";
+import type { ChoiceTask, TaskGroup } from "../tasks/task.ts";
 import { shared, skipWithoutShared } from "../testing.test-helper.ts";
 import type { Evaluation, TaskEvaluation } from "./evaluation.ts";
 import { documentMetrics, groupEvaluations, taskMetrics } from "./metrics.ts";
@@ -34,7 +34,7 @@ function evaluationOf(tasks: TaskEvaluation[], groups: readonly TaskGroup[], lim
 }
 
 function taskEvaluation(
-  task: Task,
+  task: ChoiceTask,
   documents: Pick<Awaited<ReturnType<typeof loadDocuments>>, "docs" | "source" | "originalCount">,
   answer: (request: LoglikelihoodRequest, docId: number, index: number) => Loglikelihood,
 ): TaskEvaluation {
@@ -45,7 +45,15 @@ function taskEvaluation(
     const metrics = documentMetrics(task, doc, answers);
     return { docId, doc, target: task.docToTarget(doc), requests, answers, metrics };
   });
-  return { task, source, originalCount, fewshotCount: 0, samples, metrics: taskMetrics(task, samples) };
+  return {
+    outputType: "multiple_choice",
+    task,
+    source,
+    originalCount,
+    fewshotCount: 0,
+    samples,
+    metrics: taskMetrics(task, samples),
+  };
 }
 
 /** The answers of the model in data/expected/lm_eval_demo.py. */
@@ -79,7 +87,7 @@ test("writes the demo's samples byte for byte, and its results value for value, 
     group("mmlu_humanities", ["mmlu_formal_logic"], "humanities"),
   ];
   const tasks: TaskEvaluation[] = [];
-  for (const task of findTasks(Object.keys(expected.files.task_hashes!)).tasks) {
+  for (const task of choiceTasks(Object.keys(expected.files.task_hashes!))) {
     tasks.push(taskEvaluation(task, await loadDocuments(task, { folder: "", locate }), madeUp));
   }
   const written = await writeResults(evaluationOf(tasks, groups, null), join(folder, "demo"));
@@ -117,7 +125,7 @@ test("regenerates the reference's files from its log-likelihoods", { skip: skipW
   const known = lines(await readFile(join(shared!, "reference/samples/base/hellaswag.jsonl"), "utf8"));
   const full = expectedSamples.map((line) => JSON.parse(line).resps as [[string, string]][]);
 
-  const [task] = findTasks(["hellaswag"]).tasks;
+  const [task] = choiceTasks(["hellaswag"]);
   const rows = lines(await readFile(join(shared!, "data/hellaswag/hellaswag_val_first200.jsonl"), "utf8"));
   // The reference read the rows through a JSON loader, which fills a field that some rows lack with null.
   const docs = rows.map((row) => task!.processDoc({ ...row, reconstructed: row.reconstructed ?? null }));
@@ -154,7 +162,7 @@ test("regenerates the reference's files from its log-likelihoods", { skip: skipW
 });
 
 test("a metric of one document has no error, and a text of any kind is written", async () => {
-  const [task] = findTasks(["boolq"]).tasks;
+  const [task] = choiceTasks(["boolq"]);
   const docs = [{ question: "q\u2028\ud800", passage: "p\r\n", label: 1 }];
   const source = { kind: "folder" as const, where: "", complete: true, passedOver: [] };
   const one = taskEvaluation(task!, { docs, source, originalCount: 1 }, () => ({ sum: -1, isGreedy: true }));

@@ -1,13 +1,13 @@
 /** An evaluation in lm-eval's files: one of results, and for each task one of samples. */
-import { createHash } from "node:crypto";
 import { arch, platform } from "node:os";
 import { join } from "node:path";
 import { writeFileAtomic } from "../files/atomic.ts";
 import { packageVersion } from "../files/package-root.ts";
-import type { Task, TaskGroup } from "../tasks/task.ts";
-import type { Evaluation, Metrics, Sample, TaskEvaluation } from "./evaluation.ts";
+import type { Metric, TaskGroup } from "../tasks/task.ts";
+import type { Evaluation, Metrics, TaskEvaluation } from "./evaluation.ts";
 import { PythonFloat, pythonFloat, pythonJson } from "./python-json.ts";
-import type { ResultEntry, ResultsFile, SampleLine, TaskConfig } from "./results-format.ts";
+import type { ResultEntry, ResultsFile, TaskConfig } from "./results-format.ts";
+import { filterName, generationKwargs, sampleLines, taskHash } from "./sample-lines.ts";
 
 /** Paths of what was written. */
 export interface WrittenResults {
@@ -31,8 +31,9 @@ export async function writeResults(
   const date = dateOfFile(now);
   const samples: Record<string, string> = {};
   const hashes: Record<string, string> = {};
-  for (const { task, samples: own } of evaluation.tasks) {
-    const lines = own.map((sample) => sampleLine(task, sample));
+  for (const evaluated of evaluation.tasks) {
+    const { task } = evaluated;
+    const lines = sampleLines(evaluated);
     const path = join(parent, `samples_${task.task}_${date}.jsonl`);
     await writeFileAtomic(path, lines.map((line) => `${pythonJson(line)}\n`).join(""));
     samples[task.task] = path;
@@ -41,36 +42,6 @@ export async function writeResults(
   const results = join(parent, `results_${date}.json`);
   await writeFileAtomic(results, pythonJson(resultsFile(evaluation, hashes), { indent: 2 }));
   return { results, samples };
-}
-
-/** A sample as a line of its file, with lm-eval's hashes. */
-export function sampleLine(task: Task, sample: Sample): SampleLine<PythonFloat> {
-  const target = task.targetText?.(sample.doc) ?? String(sample.target);
-  const answers = sample.answers.map(({ sum, isGreedy }) => [pythonFloat(sum), isGreedy ? "True" : "False"] as const);
-  return {
-    doc_id: sample.docId,
-    doc: sample.doc,
-    target,
-    arguments: Object.fromEntries(
-      sample.requests.map(({ context, continuation }, index) => [
-        `gen_args_${index}`,
-        { arg_0: context, arg_1: continuation },
-      ]),
-    ),
-    resps: answers.map((answer) => [answer]),
-    filtered_resps: answers,
-    filter: "none",
-    metrics: task.metrics,
-    doc_hash: sha256(pythonJson(sample.doc, { indent: 2 })),
-    prompt_hash: sha256(sample.requests[0]!.context),
-    target_hash: sha256(target),
-    ...Object.fromEntries(task.metrics.map((metric) => [metric, new PythonFloat(sample.metrics[metric]!)])),
-  };
-}
-
-/** lm-eval's hash of a task's documents, prompts and targets; equal hashes mean that the same was asked. */
-export function taskHash(lines: readonly SampleLine<unknown>[]): string {
-  return sha256(lines.map((line) => line.doc_hash + line.prompt_hash + line.target_hash).join(""));
 }
 
 /** The results file of an evaluation. `hashes` are those of its tasks by name. */
@@ -167,7 +138,7 @@ function exampleSources(tasks: readonly TaskEvaluation[]): ResultsFile["prunelab
 
 function taskEntry({ task, samples, metrics }: TaskEvaluation): ResultEntry<PythonFloat> {
   const alias = task.task_alias ?? task.task;
-  return { name: task.task, alias, sample_len: samples.length, ...metricValues(metrics) };
+  return { name: task.task, alias, sample_len: samples.length, ...metricValues(metrics, filterName(task)) };
 }
 
 function groupEntry({ group, sampleCount, metrics }: Evaluation["groups"][number]): [string, ResultEntry<PythonFloat>] {
@@ -175,24 +146,26 @@ function groupEntry({ group, sampleCount, metrics }: Evaluation["groups"][number
     alias: group.group_alias ?? group.group,
     name: group.group,
     sample_len: sampleCount,
-    ...metricValues(metrics),
+    ...metricValues(metrics, "none"),
     sample_count: Object.fromEntries(Object.keys(metrics).map((metric) => [`${metric},none`, sampleCount])),
   };
   return [group.group, entry];
 }
 
-function metricValues(metrics: Metrics): Record<string, PythonFloat | "N/A"> {
+function metricValues(metrics: Metrics, filter: string): Record<string, PythonFloat | "N/A"> {
   return Object.fromEntries(
     Object.entries(metrics).flatMap(([metric, { value, stderr }]) => [
-      [`${metric},none`, new PythonFloat(value)],
-      [`${metric}_stderr,none`, stderr === null ? "N/A" : new PythonFloat(stderr)],
+      [`${metric},${filter}`, new PythonFloat(value)],
+      [`${metric}_stderr,${filter}`, stderr === null ? "N/A" : new PythonFloat(stderr)],
     ]),
   );
 }
 
 function taskConfig({ task, fewshotCount }: TaskEvaluation, modelName: string): TaskConfig<PythonFloat> {
-  const { process_docs, doc_to_text, doc_to_choice, doc_to_target, doc_to_decontamination_query } = task.config;
+  const { process_docs, doc_to_text, doc_to_choice, doc_to_target, process_results, doc_to_decontamination_query } =
+    task.config;
   const delimiters = { fewshot_delimiter: "\n\n", target_delimiter: " " };
+  const isGeneration = task.outputType === "generate_until";
   return {
     task: task.task,
     task_alias: task.task_alias,
@@ -207,6 +180,7 @@ function taskConfig({ task, fewshotCount }: TaskEvaluation, modelName: string): 
     doc_to_target,
     unsafe_code: false,
     doc_to_choice,
+    process_results,
     description: task.description ?? "",
     target_delimiter: delimiters.target_delimiter,
     fewshot_delimiter: delimiters.fewshot_delimiter,
@@ -217,23 +191,46 @@ function taskConfig({ task, fewshotCount }: TaskEvaluation, modelName: string): 
       fewshot_indices: null,
       samples: null,
       doc_to_text,
-      doc_to_choice,
+      doc_to_choice: doc_to_choice ?? null,
       doc_to_target,
       gen_prefix: null,
       ...delimiters,
     },
     num_fewshot: fewshotCount,
-    metric_list: task.metrics.map((metric) => ({ metric, aggregation: "mean", higher_is_better: true })),
-    output_type: "multiple_choice",
+    metric_list: task.metrics.map((metric) => ({
+      metric,
+      aggregation: aggregations[metric],
+      higher_is_better: isHigherBetter(metric),
+      ...(isGeneration && task.matching),
+    })),
+    output_type: task.outputType,
+    generation_kwargs: isGeneration ? generationKwargs(task.until) : undefined,
     repeats: 1,
+    filter_list: isGeneration
+      ? [{ name: task.filter, filter: [{ function: task.filter }, { function: "take_first" }] }]
+      : undefined,
     should_decontaminate: doc_to_decontamination_query !== undefined,
     doc_to_decontamination_query,
     metadata: { version: new PythonFloat(task.version), pretrained: modelName, config_source: "prunelab" },
   };
 }
 
+/** lm-eval's names for how documents' values become one. */
+const aggregations: Readonly<Record<Metric, string>> = {
+  acc: "mean",
+  acc_norm: "mean",
+  exact_match: "mean",
+  word_perplexity: "weighted_perplexity",
+  byte_perplexity: "weighted_perplexity",
+  bits_per_byte: "bits_per_byte",
+};
+
+function isHigherBetter(metric: Metric): boolean {
+  return aggregations[metric] === "mean";
+}
+
 function higherIsBetter({ task }: TaskEvaluation): Record<string, boolean> {
-  return Object.fromEntries(task.metrics.map((metric) => [metric, true]));
+  return Object.fromEntries(task.metrics.map((metric) => [metric, isHigherBetter(metric)]));
 }
 
 /** A value of its first member for each group whose members are tasks; lm-eval leaves groups of groups out. */
@@ -266,8 +263,4 @@ export function sanitizeName(name: string): string {
 function dateOfFile(now: Date): string {
   const local = new Date(now.getTime() - now.getTimezoneOffset() * 60_000);
   return local.toISOString().replace("Z", "000").replaceAll(":", "-");
-}
-
-function sha256(text: string): string {
-  return createHash("sha256").update(text, "utf8").digest("hex");
 }

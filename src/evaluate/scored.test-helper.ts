@@ -1,6 +1,6 @@
 /** Evaluations from bare log-likelihoods, for tests. */
-import { findTasks } from "../tasks/find-tasks.ts";
-import type { Evaluation, Sample, TaskEvaluation } from "./evaluation.ts";
+import { choiceTasks } from "../tasks/choice-tasks.test-helper.ts";
+import type { ChoiceEvaluation, ChoiceSample, Evaluation, TaskEvaluation } from "./evaluation.ts";
 
 /** A document: the index of its right choice, and each choice's log-likelihood. */
 export interface ScoredDoc {
@@ -33,9 +33,9 @@ export function scoredEvaluation(
 }
 
 function scoredTask(name: string, docs: readonly ScoredDoc[]): TaskEvaluation {
-  const [task] = findTasks([name]).tasks;
+  const [task] = choiceTasks([name]);
   const texts = name.startsWith("mmlu") ? ["A", "B", "C", "D"] : name === "boolq" ? ["no", "yes"] : undefined;
-  const samples = docs.map(({ target, sums }, docId): Sample => {
+  const samples = docs.map(({ target, sums }, docId): ChoiceSample => {
     return {
       docId,
       doc: {},
@@ -49,7 +49,15 @@ function scoredTask(name: string, docs: readonly ScoredDoc[]): TaskEvaluation {
     };
   });
   const source = { kind: "folder", where: "", complete: true, passedOver: [] } as const;
-  return { task: task!, source, originalCount: docs.length, fewshotCount: 0, samples, metrics: {} };
+  return {
+    outputType: "multiple_choice",
+    task: task!,
+    source,
+    originalCount: docs.length,
+    fewshotCount: 0,
+    samples,
+    metrics: {},
+  };
 }
 
 /**
@@ -81,4 +89,9 @@ function docsRight(n: number, first: number, right: number): ScoredDoc[] {
     // Some nats apart, differently from document to document.
     return { target, sums: [0, 1, 2, 3].map((choice) => (choice === taken ? -1 : -2 - ((index + choice) % 3))) };
   });
+}
+
+/** The tasks of multiple choice of an evaluation. */
+export function choicesOf({ tasks }: Evaluation): ChoiceEvaluation[] {
+  return tasks.filter((task) => task.outputType === "multiple_choice");
 }

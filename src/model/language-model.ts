@@ -13,14 +13,22 @@ export interface Loglikelihood {
   readonly isGreedy: boolean;
 }
 
-/** Where the answers of finished batches are kept, so that a stopped run goes on. Keys are digests of a batch's token ids. */
-export interface Journal {
-  get(key: string): readonly Loglikelihood[] | undefined;
-  add(key: string, answers: readonly Loglikelihood[]): Promise<void>;
+/** A text to go on with: greedily, until the first of the strings in `until`, which is left out, or the end of the text. */
+export interface GenerationRequest {
+  readonly context: string;
+  readonly until: readonly string[];
+  /** 256 unless given. */
+  readonly maxNewTokens?: number;
 }
 
-export interface LoglikelihoodOptions {
-  readonly journal?: Journal;
+/** Where the answers of finished batches are kept, so that a stopped run goes on. Keys are digests of a batch's token ids. */
+export interface Journal<Answer> {
+  get(key: string): readonly Answer[] | undefined;
+  add(key: string, answers: readonly Answer[]): Promise<void>;
+}
+
+export interface AskOptions<Answer> {
+  readonly journal?: Journal<Answer>;
   readonly onProgress?: OnProgress;
 }
 
@@ -33,7 +41,13 @@ export interface LanguageModel {
   /** Longest input in tokens. */
   readonly maxLength: number;
   readonly specialTokens: SpecialTokens;
-  loglikelihood(requests: readonly LoglikelihoodRequest[], options?: LoglikelihoodOptions): Promise<Loglikelihood[]>;
+  loglikelihood(
+    requests: readonly LoglikelihoodRequest[],
+    options?: AskOptions<Loglikelihood>,
+  ): Promise<Loglikelihood[]>;
+  /** Natural-log probability of each whole text, window by window where it is longer than the model sees. */
+  loglikelihoodRolling(texts: readonly string[], options?: AskOptions<Loglikelihood>): Promise<number[]>;
+  generateUntil(requests: readonly GenerationRequest[], options?: AskOptions<string>): Promise<string[]>;
   /** For each window of token ids, the natural-log probability of all of them after the first. Our own, for perplexity on fixed windows. */
   loglikelihoodTokens(
     windows: readonly (readonly number[])[],

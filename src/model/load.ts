@@ -2,18 +2,22 @@
 import { createHash } from "node:crypto";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { elementCount } from "../checkpoint/tensor.ts";
-import { openSession } from "../onnx/session.ts";
+import { PrunelabError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
 import { encodeRequest, type ScoredSequence } from "./encode.ts";
-import { buildGemma3 } from "./gemma3.ts";
-import type { LanguageModel, Loglikelihood } from "./language-model.ts";
+import { batchPrompts, generateGreedily } from "./generate.ts";
+import { openGraphSession } from "./graph-session.ts";
+import type { AskOptions, GenerationRequest, LanguageModel, Loglikelihood } from "./language-model.ts";
+import { rollingWindows } from "./rolling.ts";
 import { computePrefix, scoreTree, type TokenScore } from "./score.ts";
 import { type Pack, packSequences, sharedPrefixLength, TreeBuilder } from "./token-tree.ts";
-import { loadTokenizer } from "./tokenizer.ts";
+import { encodePrompt, loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 import { weightsFolder } from "./weights.ts";
 
 // A shorter prefix costs more as a forward of its own than it saves.
 const shortestPrefix = 8;
+
+const defaultMaxNewTokens = 256;
 
 /**
  * Loads a checkpoint to score with: writes its float32 weights to the cache where they are not there yet, and opens a session on
@@ -27,9 +31,40 @@ export async function loadLanguageModel(
 ): Promise<LanguageModel> {
   const { config } = checkpoint;
   const tokenizer = loadTokenizer(await checkpoint.tokenizer());
-  const folder = await weightsFolder(checkpoint, onProgress);
-  const session = await openSession(buildGemma3(config, "score"), folder);
+  const graph = await openGraphSession(config, await weightsFolder(checkpoint, onProgress));
   const maxLength = config.max_position_embeddings;
+  const { eos_token_id } = await checkpoint.generationConfig();
+  const endTokens = new Set([tokenizer.specialTokens.eos[1], ...[eos_token_id].flat()]);
+
+  async function scoreSequences(
+    sequences: readonly ScoredSequence[],
+    { journal, onProgress }: AskOptions<Loglikelihood>,
+  ): Promise<Loglikelihood[]> {
+    const shared = sharedPrefixLength(sequences);
+    const skipped = shared < shortestPrefix ? 0 : shared;
+    let prefix: ReturnType<typeof computePrefix> | undefined;
+    const answers: Loglikelihood[] = new Array(sequences.length);
+    let done = 0;
+    for (const pack of packSequences(sequences, skipped)) {
+      const key = packKey(pack, sequences, skipped);
+      let packAnswers = journal?.get(key);
+      if (!packAnswers) {
+        const scores = await graph.use("score", async (session) => {
+          if (skipped > 0) prefix ??= computePrefix(session, config, sequences[0]!.tokens.slice(0, skipped));
+          return await scoreTree(session, config, pack.tree, await prefix);
+        });
+        packAnswers = sumTargets(pack, scores);
+        await journal?.add(key, packAnswers);
+      }
+      pack.requests.forEach((request, i) => {
+        answers[request] = packAnswers[i]!;
+      });
+      done += pack.requests.length;
+      onProgress?.({ step: "score", done, total: sequences.length, unit: "requests" });
+    }
+    return answers;
+  }
+
   return {
     name: checkpoint.name,
     digest: await checkpoint.digest(),
@@ -37,26 +72,47 @@ export async function loadLanguageModel(
     maxLength,
     specialTokens: tokenizer.specialTokens,
 
-    async loglikelihood(requests, { journal, onProgress } = {}) {
-      const sequences = requests.map((request) => encodeRequest(tokenizer, request, maxLength));
-      const shared = sharedPrefixLength(sequences);
-      const skipped = shared < shortestPrefix ? 0 : shared;
-      let prefix: ReturnType<typeof computePrefix> | undefined;
-      const answers: Loglikelihood[] = new Array(requests.length);
+    loglikelihood: async (requests, options = {}) =>
+      await scoreSequences(
+        requests.map((request) => encodeRequest(tokenizer, request, maxLength)),
+        options,
+      ),
+
+    async loglikelihoodRolling(texts, options = {}) {
+      const windows = texts.map((text) =>
+        rollingWindows(encodePrompt(tokenizer, text), tokenizer.bosTokenId, maxLength),
+      );
+      const answers = await scoreSequences(windows.flat(), options);
+      let next = 0;
+      return windows.map(({ length }) => {
+        const own = answers.slice(next, next + length);
+        next += length;
+        return own.reduce((total, { sum }) => total + sum, 0);
+      });
+    },
+
+    async generateUntil(requests, { journal, onProgress } = {}) {
+      const answers: string[] = new Array(requests.length);
       let done = 0;
-      for (const pack of packSequences(sequences, skipped)) {
-        const key = packKey(pack, sequences, skipped);
-        let packAnswers = journal?.get(key);
-        if (!packAnswers) {
-          if (skipped > 0) prefix ??= computePrefix(session, config, sequences[0]!.tokens.slice(0, skipped));
-          packAnswers = sumTargets(pack, await scoreTree(session, config, pack.tree, await prefix));
-          await journal?.add(key, packAnswers);
+      for (const { until, maxNewTokens, prompts, indices } of groupByEnd(requests, tokenizer, maxLength)) {
+        for (const batch of batchPrompts(prompts)) {
+          const own = batch.map((index) => prompts[index]!);
+          const key = keyOf([`generate ${maxNewTokens} ${JSON.stringify(until)}`, ...own.map((ids) => ids.join(" "))]);
+          const textOf = (ids: readonly number[]) => tokenizer.decode(ids, { skipSpecialTokens: true });
+          const isDone = (ids: readonly number[]) =>
+            endTokens.has(ids.at(-1)!) || until.some((end) => end !== "" && textOf(ids).includes(end));
+          let texts = journal?.get(key);
+          if (!texts) {
+            const written = await graph.use("generate", (session) =>
+              generateGreedily(session, config, own, { maxNewTokens, isDone }),
+            );
+            texts = written.map((ids) => cutAt(textOf(ids), until));
+            await journal?.add(key, texts);
+          }
+          for (const [i, index] of batch.entries()) answers[indices[index]!] = texts[i]!;
+          done += batch.length;
+          onProgress?.({ step: "generate", done, total: requests.length, unit: "requests" });
         }
-        pack.requests.forEach((request, i) => {
-          answers[request] = packAnswers[i]!;
-        });
-        done += pack.requests.length;
-        onProgress?.({ step: "score", done, total: requests.length, unit: "requests" });
       }
       return answers;
     },
@@ -67,16 +123,39 @@ export async function loadLanguageModel(
         onProgress?.({ step: "score windows", done: index, total: windows.length, unit: "windows" });
         const tree = new TreeBuilder();
         tree.add({ tokens, start: 1 }, 0);
-        const scores = await scoreTree(session, config, tree);
+        const scores = await graph.use("score", (session) => scoreTree(session, config, tree));
         sums.push(scores.reduce((sum, { logprob }) => sum + logprob, 0));
       }
       return sums;
     },
 
-    async release() {
-      await session.release();
-    },
+    release: () => graph.release(),
   };
+}
+
+/** Requests with the same ends and length go together. Prompts are cut on the left to leave room for what is written. */
+function groupByEnd(requests: readonly GenerationRequest[], tokenizer: Tokenizer, maxLength: number) {
+  const groups = new Map<
+    string,
+    { until: readonly string[]; maxNewTokens: number; prompts: number[][]; indices: number[] }
+  >();
+  for (const [index, { context, until, maxNewTokens = defaultMaxNewTokens }] of requests.entries()) {
+    const room = maxLength - maxNewTokens;
+    if (!(Number.isInteger(maxNewTokens) && maxNewTokens > 0 && room > 0)) {
+      throw new PrunelabError(`maxNewTokens must be an integer from 1 to ${maxLength - 1}: ${maxNewTokens}`);
+    }
+    const key = JSON.stringify([until, maxNewTokens]);
+    const group = groups.get(key) ?? { until, maxNewTokens, prompts: [], indices: [] };
+    groups.set(key, group);
+    group.prompts.push(encodePrompt(tokenizer, context).slice(-room));
+    group.indices.push(index);
+  }
+  return groups.values();
+}
+
+/** lm-evaluation-harness's `postprocess_generated_text`: the text before the first of the ends. */
+function cutAt(text: string, until: readonly string[]): string {
+  return until.reduce((rest, end) => (end === "" ? rest : rest.split(end)[0]!), text);
 }
 
 /** One answer for each request of a pack, in its order. */
@@ -95,10 +174,13 @@ function sumTargets(pack: Pack, scores: readonly TokenScore[]): Loglikelihood[] 
 }
 
 function packKey(pack: Pack, sequences: readonly ScoredSequence[], skipped: number): string {
-  const hash = createHash("sha256").update(`float32 ${skipped}`);
-  for (const request of pack.requests) {
+  const lines = pack.requests.map((request) => {
     const { tokens, start } = sequences[request]!;
-    hash.update(`\n${start}:${tokens.join(" ")}`);
-  }
-  return hash.digest("hex").slice(0, 32);
+    return `${start}:${tokens.join(" ")}`;
+  });
+  return keyOf([`float32 ${skipped}`, ...lines]);
+}
+
+function keyOf(lines: readonly string[]): string {
+  return createHash("sha256").update(lines.join("\n")).digest("hex").slice(0, 32);
 }

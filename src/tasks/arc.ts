@@ -1,7 +1,7 @@
 /** ARC: school science questions with three to five answers, an easy and a hard set. */
 import { objectField, textField, textsField, wrongField } from "../datasets/fields.ts";
 import type { Row } from "../datasets/source.ts";
-import type { Task } from "./task.ts";
+import type { ChoiceTask } from "./task.ts";
 
 interface ArcDoc extends Row {
   readonly question: string;
@@ -13,8 +13,9 @@ interface ArcDoc extends Row {
  * Clark et al., "Think you have Solved Question Answering? Try ARC, the AI2 Reasoning Challenge", 2018, arXiv:1803.05457.
  * lm-eval's `arc_easy`, version 1.0.
  */
-export const arcEasy: Task<ArcDoc> = {
+export const arcEasy: ChoiceTask<ArcDoc> = {
   task: "arc_easy",
+  outputType: "multiple_choice",
   version: 1,
   dataset: { path: "allenai/ai2_arc", name: "ARC-Easy" },
   splits: { training: "train", validation: "validation", test: "test" },
@@ -40,7 +41,7 @@ export const arcEasy: Task<ArcDoc> = {
 };
 
 /** The questions that word counting and retrieval got wrong. lm-eval's `arc_challenge`, version 1.0. */
-export const arcChallenge: Task<ArcDoc> = {
+export const arcChallenge: ChoiceTask<ArcDoc> = {
   ...arcEasy,
   task: "arc_challenge",
   dataset: { path: "allenai/ai2_arc", name: "ARC-Challenge" },

@@ -1,7 +1,7 @@
 /** BoolQ: yes or no questions about a passage. */
 import { integerField, textField } from "../datasets/fields.ts";
 import type { Row } from "../datasets/source.ts";
-import type { Task } from "./task.ts";
+import type { ChoiceTask } from "./task.ts";
 
 interface BoolqDoc extends Row {
   readonly question: string;
@@ -13,8 +13,9 @@ interface BoolqDoc extends Row {
  * Clark et al., "BoolQ: Exploring the Surprising Difficulty of Natural Yes/No Questions", NAACL 2019, arXiv:1905.10044.
  * lm-eval's `boolq`, version 2.0.
  */
-export const boolq: Task<BoolqDoc> = {
+export const boolq: ChoiceTask<BoolqDoc> = {
   task: "boolq",
+  outputType: "multiple_choice",
   version: 2,
   dataset: { path: "aps/super_glue", name: "boolq" },
   splits: { training: "train", validation: "validation" },

@@ -5,7 +5,10 @@ import { type LoadRowsOptions, loadRows } from "../datasets/load-rows.ts";
 import type { DataSource, PlacedRow, Row } from "../datasets/source.ts";
 import { PrunelabError } from "../errors.ts";
 import { pythonRandom } from "../python-random.ts";
-import { scoredRows, type Task } from "./task.ts";
+import { type ChoiceTask, type GenerationTask, scoredRows } from "./task.ts";
+
+/** A task whose documents examples may stand before. */
+type Task = ChoiceTask | GenerationTask;
 
 /** lm-eval's seed for examples. */
 const SEED = 1234;

@@ -6,10 +6,22 @@ import { hellaswag } from "./hellaswag.ts";
 import { mmluGroups, mmluTasks } from "./mmlu.ts";
 import { piqa } from "./piqa.ts";
 import type { Task, TaskGroup } from "./task.ts";
+import { triviaqa } from "./triviaqa.ts";
+import { wikitext } from "./wikitext.ts";
 import { winogrande } from "./winogrande.ts";
 
 /** Every task there is, in the order in which lists show them. */
-export const allTasks: readonly Task[] = [hellaswag, ...mmluTasks, boolq, piqa, arcEasy, arcChallenge, winogrande];
+export const allTasks: readonly Task[] = [
+  hellaswag,
+  ...mmluTasks,
+  boolq,
+  piqa,
+  arcEasy,
+  arcChallenge,
+  winogrande,
+  triviaqa,
+  wikitext,
+];
 
 /** Every group of tasks. */
 export const allGroups: readonly TaskGroup[] = mmluGroups;

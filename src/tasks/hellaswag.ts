@@ -2,7 +2,7 @@
 import { integerField, textField, textsField, wrongField } from "../datasets/fields.ts";
 import type { Row } from "../datasets/source.ts";
 import { capitalize, strip } from "../python-text.ts";
-import type { Task } from "./task.ts";
+import type { ChoiceTask } from "./task.ts";
 
 /** A row, and what is scored of it. */
 interface HellaswagDoc extends Row {
@@ -15,8 +15,9 @@ interface HellaswagDoc extends Row {
  * Zellers et al., "HellaSwag: Can a Machine Really Finish Your Sentence?", ACL 2019, arXiv:1905.07830.
  * lm-eval's `hellaswag`, version 1.0.
  */
-export const hellaswag: Task<HellaswagDoc> = {
+export const hellaswag: ChoiceTask<HellaswagDoc> = {
   task: "hellaswag",
+  outputType: "multiple_choice",
   version: 1,
   dataset: { path: "Rowan/hellaswag" },
   splits: { training: "train", validation: "validation" },

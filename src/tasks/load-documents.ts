@@ -17,7 +17,7 @@ export interface LoadDocumentsOptions extends LoadRowsOptions {
   readonly samples?: number | null;
   /** Of `samples`; an integer from 0, 1234 unless given. Python's `sorted(Random(seed).sample(range(documents), samples))`. */
   readonly seed?: number;
-  /** Solved examples before each question; none unless given. */
+  /** Solved examples before each question; none unless given, and none before whole texts. */
   readonly numFewshot?: number;
 }
 
@@ -49,7 +49,7 @@ export async function loadDocuments(
   if (rows.length === 0) throw new PrunelabError(`no documents: ${source.where} is empty; get the file again`);
   const wanted = samples === null ? firstWithin(limit, rows.length) : drawnOf(rows.length, { limit, samples, seed });
   const { examples, scored } =
-    numFewshot === 0
+    numFewshot === 0 || task.outputType === "loglikelihood_rolling"
       ? { examples: null, scored: wanted }
       : await loadExamples(task, numFewshot, { rows, source, scored: wanted }, options);
   const docs = scored.map((index) => atPlace(rows[index]!.place, () => task.processDoc(rows[index]!.row)));

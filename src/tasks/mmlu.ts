@@ -2,7 +2,7 @@
 import { integerField, textField, textsField } from "../datasets/fields.ts";
 import type { Row } from "../datasets/source.ts";
 import { strip } from "../python-text.ts";
-import type { Task, TaskGroup } from "./task.ts";
+import type { ChoiceTask, TaskGroup } from "./task.ts";
 
 interface MmluDoc extends Row {
   readonly question: string;
@@ -16,9 +16,10 @@ const LETTERS = ["A", "B", "C", "D"];
  * One subject of Hendrycks et al., "Measuring Massive Multitask Language Understanding", ICLR 2021, arXiv:2009.03300.
  * lm-eval's `mmlu_<subject>` with the default template, version 1.0.
  */
-function mmluTask(subject: string): Task<MmluDoc> {
+function mmluTask(subject: string): ChoiceTask<MmluDoc> {
   return {
     task: `mmlu_${subject}`,
+    outputType: "multiple_choice",
     task_alias: subject,
     version: 1,
     dataset: { path: "cais/mmlu", name: subject },
@@ -115,7 +116,7 @@ const subjects = {
 };
 
 /** All 57 subjects. */
-export const mmluTasks: readonly Task<MmluDoc>[] = Object.values(subjects).flat().map(mmluTask);
+export const mmluTasks: readonly ChoiceTask<MmluDoc>[] = Object.values(subjects).flat().map(mmluTask);
 
 /** lm-eval's `mmlu` and its four parts, version 2. */
 export const mmluGroups: readonly TaskGroup[] = [

@@ -1,7 +1,7 @@
 /** PIQA: which of two ways reaches a practical goal. */
 import { integerField, textField } from "../datasets/fields.ts";
 import type { Row } from "../datasets/source.ts";
-import type { Task } from "./task.ts";
+import type { ChoiceTask } from "./task.ts";
 
 interface PiqaDoc extends Row {
   readonly goal: string;
@@ -14,8 +14,9 @@ interface PiqaDoc extends Row {
  * Bisk et al., "PIQA: Reasoning about Physical Commonsense in Natural Language", AAAI 2020, arXiv:1911.11641.
  * lm-eval's `piqa`, version 1.0.
  */
-export const piqa: Task<PiqaDoc> = {
+export const piqa: ChoiceTask<PiqaDoc> = {
   task: "piqa",
+  outputType: "multiple_choice",
   version: 1,
   dataset: { path: "baber/piqa" },
   splits: { training: "train", validation: "validation" },

@@ -2,7 +2,7 @@
 import { textField, wrongField } from "../datasets/fields.ts";
 import type { Row } from "../datasets/source.ts";
 import { strip } from "../python-text.ts";
-import type { Task } from "./task.ts";
+import type { ChoiceTask } from "./task.ts";
 
 interface WinograndeDoc extends Row {
   readonly sentence: string;
@@ -15,8 +15,9 @@ interface WinograndeDoc extends Row {
  * Sakaguchi et al., "WinoGrande: An Adversarial Winograd Schema Challenge at Scale", AAAI 2020, arXiv:1907.10641, with
  * the partial scoring of Trinh and Le, arXiv:1806.02847. lm-eval's `winogrande`, version 1.0.
  */
-export const winogrande: Task<WinograndeDoc> = {
+export const winogrande: ChoiceTask<WinograndeDoc> = {
   task: "winogrande",
+  outputType: "multiple_choice",
   version: 1,
   dataset: { path: "allenai/winogrande", name: "winogrande_xl" },
   splits: { training: "train", validation: "validation" },

@@ -1,0 +1,96 @@
+/** Greedy generation on the generation graph, several prompts at once, with its KV cache. */
+import type { Gemma3Config } from "../checkpoint/config.ts";
+import { type Feeds, float32, int64, type Session } from "../onnx/session.ts";
+
+// A prompt is read in pieces of this many tokens, since attention's matrices grow with the square.
+const chunkTokens = 512;
+// One step reads all weights, whatever the number of texts; more of them than this pad each other for longer than they save.
+const batchTexts = 8;
+const batchTokens = 8192;
+
+/** Prompts that are continued together. `requests` are indices into the list that was cut. */
+export function batchPrompts(prompts: readonly (readonly number[])[]): number[][] {
+  const order = prompts.map((_, index) => index).sort((a, b) => prompts[b]!.length - prompts[a]!.length || a - b);
+  const batches: number[][] = [];
+  let longest = 0;
+  for (const index of order) {
+    const batch = batches.at(-1);
+    const fits = batch && batch.length < batchTexts && (batch.length + 1) * longest <= batchTokens;
+    if (fits) batch.push(index);
+    else {
+      batches.push([index]);
+      longest = prompts[index]!.length;
+    }
+  }
+  return batches;
+}
+
+/**
+ * The most likely continuation of each prompt, token by token; the first of equals.
+ *
+ * @param isDone Whether a text needs no more tokens after those it has got; the last one of them is part of the result.
+ * @param maxNewTokens At least 1.
+ */
+export async function generateGreedily(
+  session: Session,
+  config: Gemma3Config,
+  prompts: readonly (readonly number[])[],
+  { maxNewTokens, isDone }: { maxNewTokens: number; isDone: (newTokens: readonly number[]) => boolean },
+): Promise<number[][]> {
+  const count = prompts.length;
+  const width = Math.max(...prompts.map(({ length }) => length));
+  const padding = prompts.map(({ length }) => width - length);
+  const written: number[][] = prompts.map(() => []);
+  const done = prompts.map(() => false);
+  let past = emptyPast(config, count);
+  let columns: number[][] = prompts.map((prompt, text) => [...Array<number>(padding[text]!).fill(0), ...prompt]);
+  let from = 0;
+  while (true) {
+    const to = Math.min(from + chunkTokens, columns[0]!.length + from);
+    const length = to - from;
+    const feeds: Feeds = {
+      input_ids: int64(
+        columns.flatMap((ids) => ids.slice(0, length)),
+        [count, length],
+      ),
+      attention_mask: int64(
+        padding.flatMap((pad) => Array.from({ length: to }, (_, i) => (i < pad ? 0 : 1))),
+        [count, to],
+      ),
+      position_ids: int64(
+        padding.flatMap((pad) => Array.from({ length }, (_, i) => Math.max(0, from + i - pad))),
+        [count, length],
+      ),
+      num_logits_to_keep: int64([1], []),
+      ...past,
+    };
+    const outputs = await session.run(feeds);
+    past = Object.fromEntries(
+      Object.keys(past).map((name) => [name, outputs[name.replace("past_key_values", "present")]!]),
+    );
+    from = to;
+    columns = columns.map((ids) => ids.slice(length));
+    if (columns[0]!.length > 0) continue;
+    const logits = outputs.logits!.data as Float32Array;
+    for (let text = 0; text < count; text++) {
+      const token = argmax(logits.subarray(text * config.vocab_size, (text + 1) * config.vocab_size));
+      columns[text] = [token];
+      if (done[text]) continue;
+      written[text]!.push(token);
+      done[text] = written[text]!.length >= maxNewTokens || isDone(written[text]!);
+    }
+    if (done.every(Boolean)) return written;
+  }
+}
+
+function emptyPast(config: Gemma3Config, count: number): Feeds {
+  const empty = float32(new Float32Array(0), [count, config.num_key_value_heads, 0, config.head_dim]);
+  const names = config.layer_types.flatMap((_, layer) => [`${layer}.key`, `${layer}.value`]);
+  return Object.fromEntries(names.map((name) => [`past_key_values.${name}`, empty]));
+}
+
+function argmax(values: Float32Array): number {
+  let best = 0;
+  for (let index = 1; index < values.length; index++) if (values[index]! > values[best]!) best = index;
+  return best;
+}
