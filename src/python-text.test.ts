@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { capitalize, length, strip } from "./python-text.ts";
+import { capitalize, countWords, length, pythonList, strip } from "./python-text.ts";
 
 // Expected values are Python 3.11's own.
 
@@ -38,4 +38,25 @@ test("length counts code points", () => {
   assert.equal(length("aé𝔘👍🏽"), 5);
   assert.equal(length("\ud800x"), 2);
   assert.equal(length(""), 0);
+});
+
+test("a list of texts is spelled as Python's str does", () => {
+  const texts = [
+    "a",
+    "it's",
+    'say "x"',
+    "both ' and \"",
+    "back\\slash",
+    "\n\r\t\u0000\u007f\u00a0\u00ad",
+    "\u00e9 \ud83d\ude42 \u2028 \ue000",
+    "\udb40\udc01",
+    "",
+  ];
+  assert.equal(
+    pythonList(texts),
+    "['a', \"it's\", 'say \"x\"', 'both \\' and \"', 'back\\\\slash', '\\n\\r\\t\\x00\\x7f\\xa0\\xad', '\u00e9 \ud83d\ude42 \\u2028 \\ue000', '\\U000e0001', '']",
+  );
+  assert.equal(pythonList([]), "[]");
+  assert.equal(countWords(" a  b\n"), 4);
+  assert.equal(countWords(""), 1);
 });

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { openCheckpointFile } from "../checkpoint/open.ts";
+import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../testing.test-helper.ts";
+import { batchPrompts } from "./generate.ts";
+import type { GenerationRequest, Journal, LanguageModel } from "./language-model.ts";
+import { loadLanguageModel } from "./load.ts";
+
+let model: LanguageModel;
+before(async () => {
+  model = await loadLanguageModel(await openCheckpointFile(tinyModel));
+});
+after(() => model.release());
+
+// lm-eval 0.4.13 with transformers 5.23 in float32, on data/tiny-gemma3.
+const written: readonly [GenerationRequest, string][] = [
+  [{ context: "Question: who?", until: ["e"], maxNewTokens: 24 }, `???????${" magnitud".repeat(6)}${" is".repeat(11)}`],
+  [{ context: "Question: who?", until: ["mag"], maxNewTokens: 24 }, "??????? "],
+  [{ context: "Question: who?", until: [], maxNewTokens: 4 }, "????"],
+  [{ context: "The cat", until: ["zzz"], maxNewTokens: 24 }, "t".repeat(24)],
+  [{ context: "The cat", until: ["ttttt"], maxNewTokens: 24 }, ""],
+  // Text that spells BOS is not given another one.
+  [{ context: "<bos>The cat", until: ["zzz"], maxNewTokens: 3 }, "ttt"],
+  [{ context: "", until: ["\n"], maxNewTokens: 6 }, " sente".repeat(6)],
+  [{ context: "one two three", until: ["\n"], maxNewTokens: 30 }, `eeeeeeee+++++++++${" magnitud".repeat(5)}44444444`],
+  [{ context: "one two three", until: ["+", "e+"], maxNewTokens: 30 }, "eeeeeeee"],
+  // 401 tokens where the model sees 256: cut on the left.
+  [{ context: "x ".repeat(200), until: ["\n"], maxNewTokens: 10 }, " ".repeat(10)],
+];
+
+test("writes what lm-eval's model writes, alone and together", async () => {
+  for (const [request, text] of written) assert.deepEqual(await model.generateUntil([request]), [text]);
+  const requests = written.map(([request]) => ({ ...request, until: [], maxNewTokens: 10 }));
+  const together = await model.generateUntil(requests);
+  for (const [i, request] of requests.entries()) {
+    assert.deepEqual(await model.generateUntil([request]), [together[i]], `request ${i}`);
+  }
+});
+
+test("keeps what was written, and does not ask for it again", async () => {
+  const kept = new Map<string, readonly string[]>();
+  const journal: Journal<string> = {
+    get: (key) => kept.get(key),
+    add: async (key, texts) => void kept.set(key, texts),
+  };
+  const requests = written.map(([request]) => request);
+  const progress: number[] = [];
+  const first = await model.generateUntil(requests, { journal, onProgress: ({ done }) => progress.push(done) });
+  assert.equal(progress.at(-1), requests.length);
+  assert.deepEqual(
+    first,
+    written.map(([, text]) => text),
+  );
+  for (const [key, texts] of kept)
+    kept.set(
+      key,
+      texts.map((text) => `kept ${text}`),
+    );
+  const second = await model.generateUntil(requests, { journal });
+  assert.deepEqual(
+    second,
+    first.map((text) => `kept ${text}`),
+  );
+  // Other ends and lengths are other questions.
+  const other = requests.map((request) => ({ ...request, maxNewTokens: request.maxNewTokens! + 1 }));
+  assert.ok((await model.generateUntil(other, { journal })).every((text) => !text.startsWith("kept")));
+});
+
+test("refuses to write nothing, or more than the model sees", async () => {
+  for (const maxNewTokens of [0, -1, 1.5, 256]) {
+    await assert.rejects(model.generateUntil([{ context: "a", until: [], maxNewTokens }]), {
+      name: "PrunelabError",
+      message: `maxNewTokens must be an integer from 1 to 255: ${maxNewTokens}`,
+    });
+  }
+  assert.deepEqual(await model.generateUntil([]), []);
+});
+
+test("whole texts have lm-eval's log-likelihoods, also beyond one window, and in turn with writing", async () => {
+  const texts: readonly [string, number][] = [
+    ["a model", -27.42828],
+    ["A longer text with many words, that goes on and on until it is over. ".repeat(6), -2296.37292],
+    ["é 🙂", -64.36731],
+    ["<bos>a model", -27.42828],
+    [" ", -11.5259],
+  ];
+  const [sums, [written]] = await Promise.all([
+    model.loglikelihoodRolling(texts.map(([text]) => text)),
+    model.generateUntil([{ context: "The cat", until: [], maxNewTokens: 2 }]),
+  ]);
+  assert.equal(written, "tt");
+  for (const [i, [text, expected]] of texts.entries()) {
+    assert.ok(Math.abs(sums[i]! - expected) < 1e-3, `${text.slice(0, 20)}: ${sums[i]}`);
+  }
+});
+
+test("batches put long prompts first and keep within bounds", () => {
+  const prompts = [3, 5000, 4, 5000, 2, ...Array<number>(20).fill(1)].map((length) => Array<number>(length).fill(7));
+  const batches = batchPrompts(prompts);
+  assert.deepEqual(batches.slice(0, 2), [[1], [3]]);
+  assert.deepEqual(batches[2], [2, 0, 4, 5, 6, 7, 8, 9]);
+  assert.deepEqual(
+    batches.flat().sort((a, b) => a - b),
+    prompts.map((_, i) => i),
+  );
+  assert.deepEqual(batchPrompts([]), []);
+});
+
+test("the real model writes the reference's continuations, all in one batch", {
+  skip: skipWithoutShared || skipWithoutModel,
+}, async () => {
+  const { base } = JSON.parse(readFileSync(join(shared!, "reference", "logits.json"), "utf8"));
+  const greedy30 = base.greedy30 as { prompt: string; text: string }[];
+  const real = await loadLanguageModel(await openCheckpointFile(modelFile!));
+  const texts = await real.generateUntil(
+    greedy30.map(({ prompt }) => ({ context: prompt, until: [], maxNewTokens: 30 })),
+  );
+  await real.release();
+  assert.deepEqual(
+    texts,
+    greedy30.map(({ text }) => text),
+  );
+});
