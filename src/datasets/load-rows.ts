@@ -20,11 +20,15 @@ export interface LoadRowsOptions {
   ) => Promise<{ files: string[]; source: string }>;
 }
 
+/** No source has a set; none of those that were asked is broken. */
+export class NoRowsError extends PrunelabError {}
+
 /**
  * All rows of a split, with the fields that the Hub serves and their places for errors. The demo is taken only where no
  * folder was named, so that a number from it never stands in for one from the user's own data.
  *
- * @throws PrunelabError where no source has the rows, or a file is malformed.
+ * @throws NoRowsError where no source has the rows.
+ * @throws PrunelabError where a file is malformed, or could not be kept.
  */
 export async function loadRows(
   ref: DatasetRef,
@@ -55,7 +59,7 @@ export async function loadRows(
 
   const demo = folder ? undefined : await readFolder(join(packageRoot(), "data", "tasks"), ref);
   if (!demo)
-    throw new PrunelabError(
+    throw new NoRowsError(
       `no rows for ${nameOf(ref)}: ${passedOver.join("; ")}; set PRUNELAB_DATA to a folder that has them`,
     );
   return { rows: demo.rows, source: { kind: "demo", where: demo.path, complete: false, passedOver } };

@@ -6,6 +6,7 @@ import { basename, join } from "node:path";
 import { after, test } from "node:test";
 import { PrunelabError } from "../errors.ts";
 import { packageRoot } from "../files/package-root.ts";
+import { HubError } from "../hub/request.ts";
 import type { Loglikelihood, LoglikelihoodRequest } from "../model/language-model.ts";
 import { choiceTasks } from "../tasks/choice-tasks.test-helper.ts";
 import { loadDocuments } from "../tasks/load-documents.ts";
@@ -75,7 +76,7 @@ test("writes the demo's samples byte for byte, and its results value for value, 
     await readFile(join(packageRoot(), "data/expected/lm-eval-demo.json"), "utf8"),
   ) as Expected;
   const locate = async () => {
-    throw new PrunelabError("no network");
+    throw new HubError("unreachable", "no network");
   };
   const group = (name: string, members: string[], alias?: string): TaskGroup => ({
     ...{ group: name, version: 2, members, metrics: ["acc"] },

@@ -3,14 +3,14 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { PrunelabError } from "../errors.ts";
+import { HubError } from "../hub/request.ts";
 import { findTasks } from "./find-tasks.ts";
 import { type LoadDocumentsOptions, loadDocuments } from "./load-documents.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "prunelab-examples-"));
 after(() => rm(folder, { recursive: true }));
 const locate = async (): Promise<never> => {
-  throw new PrunelabError("no network");
+  throw new HubError("unreachable", "no network");
 };
 const [piqa, arc, mmlu] = findTasks(["piqa", "arc_easy", "mmlu_formal_logic"]).tasks;
 

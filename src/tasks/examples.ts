@@ -1,7 +1,7 @@
 /** The solved examples before a question, drawn as lm-eval draws them. */
 import { isDeepStrictEqual } from "node:util";
 import { atPlace } from "../datasets/fields.ts";
-import { type LoadRowsOptions, loadRows } from "../datasets/load-rows.ts";
+import { type LoadRowsOptions, loadRows, NoRowsError } from "../datasets/load-rows.ts";
 import type { DataSource, PlacedRow, Row } from "../datasets/source.ts";
 import { PrunelabError } from "../errors.ts";
 import { pythonRandom } from "../python-random.ts";
@@ -71,7 +71,7 @@ export async function loadExamples(
 }
 
 function notAtHand(error: unknown): undefined {
-  if (!(error instanceof PrunelabError)) throw error;
+  if (!(error instanceof NoRowsError)) throw error;
 }
 
 /** lm-eval's samplers (`api/samplers.py`: `ContextSampler.sample`, `FirstNSampler.sample`). */

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { PrunelabError } from "../errors.ts";
+import { HubError } from "../hub/request.ts";
 import { choiceTasks } from "./choice-tasks.test-helper.ts";
 import { allTasks, findTasks } from "./find-tasks.ts";
 import { loadDocuments } from "./load-documents.ts";
@@ -14,7 +14,7 @@ const file = join(folder, "boolq/dev.jsonl");
 await mkdir(join(folder, "boolq"));
 
 const locate = async (): Promise<never> => {
-  throw new PrunelabError("no network");
+  throw new HubError("unreachable", "no network");
 };
 const { tasks } = findTasks(["boolq"]);
 const boolq = tasks[0]!;
