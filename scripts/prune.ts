@@ -13,6 +13,7 @@ const help = `usage: prunelab prune --output <folder> [options]
 --sparsity <share>     in [0, 1); default 0.5
 --pattern <name>       tensor (default), row, global, or n:m such as 2:4
 --scope <regexp>       names of the tensors to prune; default: the linear layers inside the blocks
+--device <name>        cpu (default), auto or webgpu
 --onnx                 also write the ONNX graph that transformers.js loads
 
 Writes a Hugging Face folder with model.safetensors in bfloat16.`;
@@ -26,6 +27,7 @@ export async function runPrune(args: string[]): Promise<void> {
       sparsity: { type: "string" },
       pattern: { type: "string" },
       scope: { type: "string" },
+      device: { type: "string", default: "cpu" },
       output: { type: "string" },
       onnx: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
@@ -46,7 +48,9 @@ export async function runPrune(args: string[]): Promise<void> {
     ...(values.pattern === undefined ? {} : { pattern: values.pattern as NonNullable<PruneOptions["pattern"]> }),
     ...(values.scope === undefined ? {} : { scope: values.scope }),
     ...sparsity,
+    device: values.device as NonNullable<PruneOptions["device"]>,
     onProgress,
+    onNotice: note,
   });
   await writeCheckpoint(pruned, values.output, { onProgress });
   if (values.onnx) await exportModel(pruned, values.output, { onProgress });

@@ -23,6 +23,10 @@ export type LayerBudgets = (typeof layerBudgets)[number];
  */
 export type PruningPattern = "tensor" | "row" | "global" | `${number}:${number}`;
 
+/** Where to prune; the result is the same. */
+export const pruningDevices = ["cpu", "auto", "webgpu"] as const;
+export type PruningDevice = (typeof pruningDevices)[number];
+
 export interface PruneOptions {
   /**
    * `"magnitude"`: the smallest |w| go first. `"random"`: the control, any weight may go. The others look at the inputs that weights meet on
@@ -46,7 +50,15 @@ export interface PruneOptions {
   readonly scope?: RegExp | string;
   /** An integer; only `"random"` uses it. Default 0. */
   readonly seed?: number;
+  /**
+   * Where `"magnitude"` and `"random"` select; the other methods do on the CPU. Default `"cpu"`, the fastest for weights
+   * that come from memory. `"webgpu"` takes a GPU, or a software renderer; `"auto"` a GPU where there is one. Without a
+   * device, or if it fails, the CPU takes over.
+   */
+  readonly device?: PruningDevice;
   readonly onProgress?: OnProgress;
+  /** Told in one line when a device was asked for and the CPU took over. */
+  readonly onNotice?: (line: string) => void;
 }
 
 /** The linear layers inside the blocks: what the pruning literature prunes (Wanda's and SparseGPT's `find_layers`). */
@@ -60,6 +72,7 @@ export interface PruningPlan {
   readonly pattern: "tensor" | "row" | "global" | { readonly zeros: number; readonly of: number };
   readonly scope: RegExp;
   readonly seed: number;
+  readonly device: PruningDevice;
 }
 
 /** Options of `prune` that look at inputs, block by block, checked and with their defaults. */
@@ -119,11 +132,14 @@ export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan
 type Selection = Omit<PruningPlan, "method"> & { readonly method: PruningMethod };
 
 function planSelection(options: PruneOptions): Selection {
-  const { method, sparsity, seed = 0 } = options;
+  const { method, sparsity, seed = 0, device = "cpu" } = options;
   if (!pruningMethods.includes(method)) {
     throw new PrunelabError(`unknown pruning method: ${method}; choose one of ${pruningMethods.join(", ")}`);
   }
   const pattern = options.pattern ?? (method === "wanda" ? "row" : "tensor");
+  if (!pruningDevices.includes(device)) {
+    throw new PrunelabError(`unknown device: ${device}; choose one of ${pruningDevices.join(", ")}`);
+  }
   if (!Number.isSafeInteger(seed)) {
     throw new PrunelabError(`invalid seed; not an integer: ${seed}; choose e.g. 0`);
   }
@@ -141,7 +157,7 @@ function planSelection(options: PruneOptions): Selection {
         `sparsity does not fit the pattern: ${sparsity} with ${pattern}, which zeroes ${zeros / of}; leave sparsity out`,
       );
     }
-    return { method, sparsity: zeros / of, pattern: { zeros, of }, scope, seed };
+    return { method, sparsity: zeros / of, pattern: { zeros, of }, scope, seed, device };
   }
   if (pattern !== "tensor" && pattern !== "row" && pattern !== "global") {
     throw new PrunelabError(`unknown pruning pattern: ${pattern}; choose tensor, row, global or n:m such as 2:4`);
@@ -149,7 +165,7 @@ function planSelection(options: PruneOptions): Selection {
   if (typeof sparsity !== "number" || !(sparsity >= 0 && sparsity < 1)) {
     throw new PrunelabError(`invalid sparsity; not a number in [0, 1): ${sparsity}; choose e.g. 0.5`);
   }
-  return { method, sparsity, pattern, scope, seed };
+  return { method, sparsity, pattern, scope, seed, device };
 }
 
 /** A scope as a regular expression. Throws a PrunelabError where it is none. */

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Tensor } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
+import { pruneOnDevice } from "./device.ts";
 import { type CalibratedPlan, linearLayers, type PruneOptions, type PruningPlan, planPruning } from "./options.ts";
 import { pruneBlocks } from "./prune-blocks.ts";
 import { allocateWeights } from "./shared-weights.ts";
@@ -48,7 +49,7 @@ export async function prune(dense: Checkpoint, options: PruneOptions): Promise<P
     data.set((await dense.read(name)).data);
   }
   const before = await weights.countZeros();
-  await weights.prune(plan);
+  await pruneOnDevice(weights, plan, options);
   const after = await weights.countZeros();
   options.onProgress?.({ step: "prune", done: infos.length, total: infos.length, unit: "tensors" });
 

@@ -1,11 +1,11 @@
 /** Weights in memory that threads share, and the selection that runs on them: the caller's side of `wasm/select.ts`. */
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { elementCount, type Tensor, type TensorInfo } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
 import type { PruningPlan } from "./options.ts";
+import { taskOf } from "./task.ts";
 import { callOnThreads } from "./threads.ts";
 
 /** Tensors whose data the caller fills in and reads; all work on them is in place. */
@@ -47,7 +47,6 @@ const column = {
   zeros: 11,
 } as const;
 const columns = 12;
-const methodCode = { magnitude: 0, random: 1 } as const;
 const blockLength = 1024;
 const binsLength = 65536;
 
@@ -143,17 +142,13 @@ function allocatePart(module: WebAssembly.Module, infos: readonly TensorInfo[], 
   };
 }
 
-function writePlan({ tensors, table }: Part, { method, sparsity, pattern, seed }: PruningPlan): void {
-  for (const [index, { name, data, shape }] of tensors.entries()) {
+function writePlan({ tensors, table }: Part, plan: PruningPlan): void {
+  for (const [index, tensor] of tensors.entries()) {
+    const task = taskOf(tensor, plan);
     const row = index * columns;
-    const digest = createHash("sha256").update(`${seed}\0${name}`).digest();
-    table[row + column.method] = methodCode[method];
-    table[row + column.firstSeed] = digest.readUInt32LE(0);
-    table[row + column.secondSeed] = digest.readUInt32LE(4);
-    const span =
-      typeof pattern === "object" ? pattern.of : pattern === "row" ? (shape.at(-1) ?? data.length) : data.length;
-    table[row + column.span] = span;
-    table[row + column.count] = typeof pattern === "object" ? pattern.zeros : Math.round(span * sparsity);
+    for (const name of ["method", "firstSeed", "secondSeed", "span", "count"] as const) {
+      table[row + column[name]] = task[name];
+    }
     table[row + column.score] = 0;
     table[row + column.scoreMask] = 0;
   }
