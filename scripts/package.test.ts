@@ -15,7 +15,7 @@ function run(command: string, args: string[], cwd: string, env: NodeJS.ProcessEn
   return stdout;
 }
 
-test("the packed package works in an empty folder: library, command line, types", async (t) => {
+test("the packed package works in an empty folder: library and command line", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "prunelab-package-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   run("npm", ["pack", "--pack-destination", folder], ".");

@@ -30,8 +30,6 @@ ${warnings.map((warning) => `> **${warning}**\n\n`).join("")}Zero-shot accuracy 
 
 ${markdownTable(compareWithCard(dense, pruned))}
 
-## What may be concluded
-
 ${comparison}
 
 ## What was pruned
