@@ -57,14 +57,14 @@ export async function readBlock(checkpoint: Checkpoint, layer: number): Promise<
 /** A graph of one block that gives the outputs asked for; a session for each layer type, opened when first needed. */
 export interface Block {
   /**
-   * Runs all windows, a few at a time, and hands on the outputs of each batch: arrays by name, and the first window's number.
+   * Runs all windows, a few at a time, and hands on the outputs of each batch: arrays by name, the first window's number and how many they are.
    * `hidden_out` may be written over the hidden states that it came from.
    */
   run(
     layer: number,
     weights: BlockWeights,
     hidden: HiddenStates,
-    onBatch: (outputs: Record<string, Float32Array>, firstWindow: number) => void | Promise<void>,
+    onBatch: (outputs: Record<string, Float32Array>, firstWindow: number, windows: number) => void | Promise<void>,
   ): Promise<void>;
   release(): Promise<void>;
 }
@@ -101,7 +101,7 @@ export function openBlock(
         feeds.position_ids = int64(positions, [count, tokens]);
         const results = await session.run(feeds);
         const arrays = Object.entries(results).map(([name, tensor]) => [name, tensor.data as Float32Array]);
-        await onBatch(Object.fromEntries(arrays), first);
+        await onBatch(Object.fromEntries(arrays), first, count);
       }
     },
     async release() {

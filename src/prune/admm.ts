@@ -16,29 +16,25 @@ const maskSteps = 15;
 export interface AdmmInputs {
   /** The columns' norms; 1 for one without input. */
   readonly norms: Float64Array;
-  /** The Gram matrix of inputs scaled to norm 1, damped. */
-  readonly gram: Matrix;
-  /** The inverse of that plus the penalty. */
+  /** The inverse of the Gram matrix of inputs scaled to norm 1, damped, plus the penalty. */
   readonly inverse: Matrix;
 }
 
 export async function admmInputs({ rows: n, data }: Matrix<Float64Array>): Promise<AdmmInputs> {
   const norms = Float64Array.from({ length: n }, (_, i) => Math.sqrt(data[i * n + i]!) || 1);
   const scaled = Float64Array.from(data, (value, index) => value / (norms[Math.floor(index / n)]! * norms[index % n]!));
-  for (let i = 0; i < n; i++) scaled[i * n + i]! += damping;
-  const penalized = scaled.slice();
-  for (let i = 0; i < n; i++) penalized[i * n + i]! += penalty;
-  const lower = await inverseCholesky({ rows: n, columns: n, data: penalized });
+  for (let i = 0; i < n; i++) scaled[i * n + i]! += damping + penalty;
+  const lower = await inverseCholesky({ rows: n, columns: n, data: scaled });
   if (!lower) throw new Error("internal: damped Gram matrix is not positive definite");
-  const inverse = (await multiply(lower, lower, { transposeA: true })).data;
-  const single = (values: Float64Array): Matrix => ({ rows: n, columns: n, data: Float32Array.from(values) });
-  return { norms, gram: single(scaled), inverse: single(inverse) };
+  const inverse = await multiply(lower, lower, { transposeA: true });
+  return { norms, inverse: { ...inverse, data: Float32Array.from(inverse.data) } };
 }
 
-/** Prunes `[out, in]` weights in place. */
+/** Prunes `[out, in]` weights in place. `target`: the outputs to fit to, times the inputs; weights times Gram matrix if they are to stay. */
 export async function pruneAdmm(
   weights: Matrix,
-  { norms, gram, inverse }: AdmmInputs,
+  target: Matrix,
+  { norms, inverse }: AdmmInputs,
   pattern: SpanPattern,
   sparsity: number,
 ): Promise<void> {
@@ -46,7 +42,7 @@ export async function pruneAdmm(
   const shape = { rows, columns };
   // In scaled columns a weight's magnitude is Wanda's score.
   let w: Float32Array = data.map((value, index) => value * norms[index % columns]!);
-  const target = (await multiply({ ...shape, data: w }, gram)).data;
+  const scaledTarget = w.map((value, index) => target.data[index]! / norms[index % columns]! + damping * value);
   const dual = new Float32Array(data.length);
   const kept = new Float32Array(data.length);
   const scores = new Float32Array(data.length);
@@ -61,7 +57,7 @@ export async function pruneAdmm(
     for (let index = 0; index < data.length; index++) {
       const z = kept[index] === 0 ? 0 : w[index]! + dual[index]!;
       dual[index]! += w[index]! - z;
-      right[index] = target[index]! + penalty * (z - dual[index]!);
+      right[index] = scaledTarget[index]! + penalty * (z - dual[index]!);
     }
     w = (await multiply({ ...shape, data: right }, inverse)).data;
   }

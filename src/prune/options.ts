@@ -46,6 +46,11 @@ export interface PruneOptions {
   readonly refine?: MaskRefinement;
   /** Fits the kept weights to the dense layer's outputs, by least squares on the calibration inputs. Default false. */
   readonly reconstruct?: boolean;
+  /**
+   * Whether `"admm"` and `reconstruct` fit to the outputs that the layer has in the dense model, so that a block makes good what those before
+   * it lost, or to those of the dense layer on the inputs it now gets. Costs another pass. Default false.
+   */
+  readonly compensate?: boolean;
   /** Regular expression on tensor names; default: the seven linear layers inside the blocks, not the embedding. */
   readonly scope?: RegExp | string;
   /** An integer; only `"random"` uses it. Default 0. */
@@ -84,6 +89,7 @@ export interface CalibratedPlan {
   readonly budgets: LayerBudgets;
   readonly refine: MaskRefinement | undefined;
   readonly reconstruct: boolean;
+  readonly compensate: boolean;
   readonly calibration: CalibrationOptions;
 }
 
@@ -95,7 +101,7 @@ export type WeightOptions = Omit<PruneOptions, "method" | "budgets" | "refine" |
 export function planPruning(options: WeightOptions): PruningPlan;
 export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan;
 export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan {
-  const { budgets = "uniform", refine, reconstruct = false, calibration = {} } = options;
+  const { budgets = "uniform", refine, reconstruct = false, compensate = false, calibration = {} } = options;
   const { method, ...plan } = planSelection(options);
   if (!layerBudgets.includes(budgets)) {
     throw new PrunelabError(`unknown layer budgets: ${budgets}; choose one of ${layerBudgets.join(", ")}`);
@@ -104,7 +110,7 @@ export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan
     throw new PrunelabError(`unknown mask refinement: ${refine}; choose one of ${maskRefinements.join(", ")}`);
   }
   const weightsAlone = method === "magnitude" || method === "random";
-  if (weightsAlone && budgets === "uniform" && !refine && !reconstruct) return { method, ...plan };
+  if (weightsAlone && budgets === "uniform" && !refine && !reconstruct && !compensate) return { method, ...plan };
   const { sparsity, pattern, scope } = plan;
   if (budgets === "owl" && typeof pattern === "object") {
     throw new PrunelabError(
@@ -116,9 +122,14 @@ export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan
       `dsnot would move zeros between groups; not with the pattern: ${options.pattern}; choose swaps`,
     );
   }
+  if (compensate && method !== "admm" && !reconstruct) {
+    throw new PrunelabError(
+      `nothing to compensate with: ${method} leaves weights as they are; choose admm or add reconstruct`,
+    );
+  }
   if (method === "random") {
     throw new PrunelabError(
-      "pruning at random takes no budgets, refine or reconstruct; it is the control, leave them out",
+      "pruning at random takes no budgets, refine, reconstruct or compensate; it is the control, leave them out",
     );
   }
   if (pattern === "global") {
@@ -126,7 +137,7 @@ export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan
       `calibrated pruning goes block by block; not with the pattern: ${pattern}; choose tensor, row or n:m`,
     );
   }
-  return { method, sparsity, pattern, scope, budgets, refine, reconstruct, calibration };
+  return { method, sparsity, pattern, scope, budgets, refine, reconstruct, compensate, calibration };
 }
 
 type Selection = Omit<PruningPlan, "method"> & { readonly method: PruningMethod };

@@ -91,6 +91,7 @@ const combinations: PruneOptions[] = [
   { method: "admm", sparsity: 0.5, pattern: "row" },
   { method: "magnitude", pattern: "2:4", refine: "swaps", reconstruct: true },
   { method: "wanda", sparsity: 0.5, refine: "dsnot" },
+  { method: "admm", sparsity: 0.5, compensate: true },
 ];
 
 test("every method and pattern gives its exact count, with or without BOS in the norms, and the same when asked again", async () => {
@@ -127,32 +128,47 @@ test("sparsity 0 leaves the weights as they are", async () => {
   }
 });
 
+/** Stops a run in block 1 and returns what a second call then makes of `dense`. */
+async function resumed(options: PruneOptions, resumedFrom = dense): Promise<Checkpoint> {
+  const onProgress: PruneOptions["onProgress"] = ({ done }) => {
+    if (done === 1) throw new Error("killed");
+  };
+  await assert.rejects(prune(dense, { ...options, onProgress }), /killed/);
+  const files = await readdir(cacheFolder("pruning"), { recursive: true });
+  assert.ok(files.some((file) => file.endsWith("block-0.safetensors")));
+  const pruned = await prune(resumedFrom, options);
+  await rm(cacheFolder("pruning"), { recursive: true });
+  return pruned;
+}
+
 test("a stopped run goes on at the block it had reached, to the same end; a finished one is not run again", async () => {
   const options: PruneOptions = { method: "sparsegpt", sparsity: 0.4, calibration };
-  const stopped = prune(dense, {
-    ...options,
-    onProgress: ({ done }) => {
-      if (done === 1) throw new Error("killed");
-    },
-  });
-  await assert.rejects(stopped, /killed/);
-  const runs = await readdir(cacheFolder("pruning"), { recursive: true });
-  assert.ok(runs.some((file) => file.endsWith("block-0.safetensors")));
-
   // Were block 0 pruned again, it would be from other weights now.
   const spoilt = changed("", (name, data) => (/layers\.0\..*_proj/.test(name) ? data.fill(0x3f80) : data));
-  const resumed = await prune({ ...spoilt, digest: () => dense.digest() }, options);
-  await rm(cacheFolder("pruning"), { recursive: true });
+  const second = await resumed(options, { ...spoilt, digest: () => dense.digest() });
   const whole = await prune(dense, options);
-  assert.deepEqual(
-    (await resumed.read("model.layers.1.mlp.down_proj.weight")).data,
-    (await whole.read("model.layers.1.mlp.down_proj.weight")).data,
-  );
-  assert.equal(await resumed.digest(), await whole.digest());
+  assert.equal(await second.digest(), await whole.digest());
 
   const steps: number[] = [];
   await prune(dense, { ...options, onProgress: ({ done }) => steps.push(done) });
   assert.deepEqual(steps, []);
+});
+
+test("a stopped run that compensates goes on with the dense model's stream too", async () => {
+  const options: PruneOptions = { method: "admm", sparsity: 0.4, compensate: true, calibration };
+  const second = await resumed(options);
+  assert.equal(await second.digest(), await (await prune(dense, options)).digest());
+});
+
+test("compensation begins where a block before has lost something", async () => {
+  const options: PruneOptions = { method: "admm", sparsity: 0.5, calibration };
+  const [plain, compensated] = [await prune(dense, options), await prune(dense, { ...options, compensate: true })];
+  const same = async (name: string) => {
+    const [a, b] = [await plain.read(name), await compensated.read(name)];
+    return Buffer.from(a.data.buffer).equals(Buffer.from(b.data.buffer));
+  };
+  assert.ok(await same("model.layers.0.mlp.down_proj.weight"));
+  assert.ok(!(await same("model.layers.1.self_attn.q_proj.weight")));
 });
 
 test("inputs that are all zero: exact counts still", async () => {
@@ -213,6 +229,7 @@ test("what cannot be asked for is refused in words", async () => {
     { ...wanda, sparsity: undefined, pattern: "2:4", budgets: "owl" },
     /budgets need .*not with the pattern: 2:4/,
   );
+  await refused({ ...wanda, compensate: true }, /nothing to compensate with: wanda leaves/);
   await refused({ ...wanda, method: "random", reconstruct: true }, /random takes no budgets/);
   await refused({ ...wanda, calibration: { tokenIds: [] } }, /a window of 0 tokens/);
   await refused(

@@ -23,7 +23,7 @@ import { type BlockInScope, readDoneBlocks, writeDoneBlock } from "./done-blocks
 import type { CalibratedPlan } from "./options.ts";
 import { owlBudgets } from "./owl.ts";
 import { pruneLinear, rememberInputs } from "./prune-linear.ts";
-import { type InputMeter, openInputMeter } from "./statistics.ts";
+import { type DenseStream, type InputMeter, openInputMeter } from "./statistics.ts";
 
 // Pruned linear layers, 200 MB each for Gemma 3 270M.
 const keptRuns = 4;
@@ -55,6 +55,7 @@ export async function pruneBlocks(
   /** Prunes the blocks that are not done yet and adds them to those that are. */
   async function pruneFrom(done: Tensor[][]): Promise<void> {
     const hidden = await embedWindows(dense, calibration.windows);
+    const denseHidden = plan.compensate ? { ...hidden, data: hidden.data.slice() } : undefined;
     const passOn = openBlock(dense.config, ["hidden_out"]);
     const sparsities =
       plan.budgets === "owl" ? await owlBudgets(dense, calibration, plan.sparsity, onProgress) : undefined;
@@ -65,10 +66,19 @@ export async function pruneBlocks(
       onProgress?.({ step: `prune by ${plan.method}`, done: index, total: layers.length, unit: "blocks" });
       const weights = await readBlock(dense, layer);
       if (index === done.length) {
-        const pruned = await pruneBlock(layer, infos, weights, hidden, meter, sparsities?.[layer] ?? plan.sparsity);
+        const stream = denseHidden && { weights: new Map(weights), hidden: denseHidden };
+        const pruned = await pruneBlock(
+          layer,
+          infos,
+          weights,
+          hidden,
+          meter,
+          sparsities?.[layer] ?? plan.sparsity,
+          stream,
+        );
         await writeDoneBlock(folder, layer, pruned);
         done.push(pruned);
-      }
+      } else if (denseHidden) await advance(passOn, layer, weights, denseHidden);
       for (const { name, data } of done[index]!) weights.set(nameInBlock(name), bf16ToFloat32(data));
       if (index < layers.length - 1) await advance(passOn, layer, weights, hidden);
     }
@@ -84,8 +94,9 @@ export async function pruneBlocks(
     hidden: HiddenStates,
     meter: InputMeter,
     sparsity: number,
+    stream: DenseStream | undefined,
   ): Promise<Tensor[]> {
-    const statistics = await meter.measure(layer, weights, hidden);
+    const statistics = await meter.measure(layer, weights, hidden, stream);
     const pruned: Tensor[] = [];
     for (const [input, names] of Object.entries(linearInputs)) {
       const inputs = rememberInputs(statistics.get(input as keyof typeof linearInputs)!);

@@ -24,7 +24,7 @@ async function statistics(): Promise<InputStatistics> {
   const sums = new Float64Array(columns);
   for (const [index, value] of x.data.entries()) sums[index % columns]! += value;
   const squares = Float64Array.from({ length: columns }, (_, i) => gram.data[i * (columns + 1)]!);
-  return { squares, sums, tokens: 400, gram: { ...gram, data: Float64Array.from(gram.data) } };
+  return { squares, sums, tokens: 400, gram: { ...gram, data: Float64Array.from(gram.data) }, cross: undefined };
 }
 
 async function errorOf(dense: Matrix, pruned: Matrix, gram: Matrix<Float64Array>): Promise<number> {
@@ -35,7 +35,7 @@ async function errorOf(dense: Matrix, pruned: Matrix, gram: Matrix<Float64Array>
 
 const plan = (changes: Partial<CalibratedPlan>): CalibratedPlan => ({
   ...{ method: "wanda", sparsity: 0.5, pattern: "row", scope: /./, budgets: "uniform" },
-  ...{ refine: undefined, reconstruct: false, calibration: {} },
+  ...{ refine: undefined, reconstruct: false, compensate: false, calibration: {} },
   ...changes,
 });
 
@@ -67,7 +67,7 @@ test("a swap is made where one is known to help", async () => {
   // Two columns that always carry opposite values: zeroing both costs nothing, zeroing the third column does.
   const gram = { rows: 4, columns: 4, data: Float64Array.of(4, -4, 0, 0, -4, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1) };
   const squares = Float64Array.of(4, 4, 1, 1);
-  const inputs = rememberInputs({ squares, sums: new Float64Array(4), tokens: 1, gram });
+  const inputs = rememberInputs({ squares, sums: new Float64Array(4), tokens: 1, gram, cross: undefined });
   const dense = { rows: 1, columns: 4, data: Float32Array.of(1, 1, 1, 1.5) };
   const start = await pruneLinear(dense, inputs, plan({}), 0.5);
   assert.deepEqual(
@@ -115,7 +115,7 @@ test("reconstruction keeps the mask and ends where the gradient on the support i
   const inputs = rememberInputs(await statistics());
   const start = await pruneLinear(dense, inputs, plan({}), 0.5);
   const fitted = { ...start, data: start.data.slice() };
-  await reconstruct(dense, fitted, inputs.gram());
+  await reconstruct(dense, fitted, inputs.gram(), await inputs.target(dense));
   assert.deepEqual(
     [...fitted.data].map((w) => w === 0),
     [...start.data].map((w) => w === 0),
@@ -124,7 +124,7 @@ test("reconstruction keeps the mask and ends where the gradient on the support i
   const [before, after] = [await errorOf(dense, start, gram), await errorOf(dense, fitted, gram)];
   assert.ok(after < 0.7 * before, `${after} of ${before}`);
   // A second call from there finds hardly anything left to gain.
-  await reconstruct(dense, fitted, inputs.gram());
+  await reconstruct(dense, fitted, inputs.gram(), await inputs.target(dense));
   const again = await errorOf(dense, fitted, gram);
   assert.ok(Math.abs(again - after) < 0.01 * after, `${again} after ${after}`);
 });
@@ -133,7 +133,8 @@ test("reconstruction reaches a known optimum", async () => {
   // Twins: the one that stays takes the other's weight over, but for the damping.
   const gram = { rows: 2, columns: 2, data: Float32Array.of(100, 100, 100, 100) };
   const pruned = { rows: 2, columns: 2, data: Float32Array.of(0, 2, 0, 0) };
-  await reconstruct({ rows: 2, columns: 2, data: Float32Array.of(1, 2, 3, 4) }, pruned, gram);
+  const dense = { rows: 2, columns: 2, data: Float32Array.of(1, 2, 3, 4) };
+  await reconstruct(dense, pruned, gram, await multiply(dense, gram));
   assert.ok(Math.abs(pruned.data[1]! - 3) < 0.02);
   assert.deepEqual([pruned.data[0], pruned.data[2], pruned.data[3]], [0, 0, 0]);
 });
@@ -149,5 +150,20 @@ test("admm: exact counts, and less error than sparsegpt's, which has less than w
       errors.push(await errorOf(dense, pruned, inputs.statistics.gram!));
     }
     assert.ok(errors[2]! < errors[1]! && errors[1]! < errors[0]!, `${JSON.stringify(pattern)}: ${errors}`);
+  }
+});
+
+test("with the dense model's inputs at hand, weights make good what the inputs have lost", async () => {
+  // Inputs came to be half of what they were: weights twice as large give the dense model's outputs.
+  const { squares, sums, tokens, gram } = await statistics();
+  const dense = random(rows, columns, 7);
+  const cross = { ...gram!, data: gram!.data.map((value) => 2 * value) };
+  const inputs = rememberInputs({ squares, sums, tokens, gram, cross });
+  const doubled = { ...dense, data: dense.data.map((value) => 2 * value) };
+  const lost = await errorOf(doubled, await pruneLinear(dense, inputs, plan({}), 0.5), gram!);
+  for (const changes of [{ method: "admm" }, { reconstruct: true }] as const) {
+    const pruned = await pruneLinear(dense, inputs, plan({ ...changes, compensate: true }), 0.5);
+    const error = await errorOf(doubled, pruned, gram!);
+    assert.ok(error < 0.4 * lost, `${JSON.stringify(changes)}: ${error} of ${lost}`);
   }
 });

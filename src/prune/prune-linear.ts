@@ -1,5 +1,5 @@
 /** Prunes one linear layer by what its inputs were: mask, then what betters the mask, then what betters the kept weights. */
-import type { Matrix } from "../onnx/matrix.ts";
+import { type Matrix, multiply } from "../onnx/matrix.ts";
 import { type AdmmInputs, admmInputs, pruneAdmm } from "./admm.ts";
 import { refineDsnot } from "./dsnot.ts";
 import { scoreMagnitude, scoreRia, scoreWanda } from "./importance.ts";
@@ -20,18 +20,28 @@ export interface LinearInputs {
   /** SparseGPT's factor of it. */
   factor(): Promise<Matrix>;
   admm(): Promise<AdmmInputs>;
+  /** The outputs to fit to, times the inputs: `dense` times the Gram matrix, or its counterpart with the dense model's inputs. */
+  target(dense: Matrix): Promise<Matrix>;
 }
 
 export function rememberInputs(statistics: InputStatistics): LinearInputs {
   let gram: Matrix | undefined;
   let factor: Promise<Matrix> | undefined;
   let admm: Promise<AdmmInputs> | undefined;
-  return {
+  const single = (matrix: Matrix<Float64Array>): Matrix => ({ ...matrix, data: Float32Array.from(matrix.data) });
+  let cross: Matrix | undefined;
+  const inputs: LinearInputs = {
     statistics,
-    gram: () => (gram ??= { ...statistics.gram!, data: Float32Array.from(statistics.gram!.data) }),
+    gram: () => (gram ??= single(statistics.gram!)),
+    target: async (dense) => {
+      if (!statistics.cross) return await multiply(dense, inputs.gram());
+      cross ??= single(statistics.cross);
+      return await multiply(dense, cross, { transposeB: true });
+    },
     factor: () => (factor ??= inverseFactor(statistics.gram!)),
     admm: () => (admm ??= admmInputs(statistics.gram!)),
   };
+  return inputs;
 }
 
 /** The pruned weights; `dense` is `[out, in]` and stays as it is. */
@@ -49,7 +59,7 @@ export async function pruneLinear(
     const isDead = (index: number) => squares[index % dense.columns] === 0;
     for (let index = 0; index < dense.data.length; index++) if (isDead(index)) pruned.data[index]! *= 1e-12;
     if (method === "sparsegpt") await pruneSparseGpt(pruned, await inputs.factor(), pattern, sparsity);
-    else await pruneAdmm(pruned, await inputs.admm(), pattern, sparsity);
+    else await pruneAdmm(pruned, await inputs.target(dense), await inputs.admm(), pattern, sparsity);
     for (let index = 0; index < dense.data.length; index++) {
       if (isDead(index) && pruned.data[index] !== 0) pruned.data[index] = dense.data[index]!;
     }
@@ -58,6 +68,6 @@ export async function pruneLinear(
   }
   if (refine === "swaps") await swapMask(dense, pruned, inputs.gram(), pattern);
   if (refine === "dsnot") refineDsnot(dense, pruned, inputs.statistics);
-  if (plan.reconstruct) await reconstruct(dense, pruned, inputs.gram());
+  if (plan.reconstruct) await reconstruct(dense, pruned, inputs.gram(), await inputs.target(dense));
   return pruned;
 }

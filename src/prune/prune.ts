@@ -79,6 +79,7 @@ function prunedName(name: string, plan: PruningPlan | CalibratedPlan): string {
     if (plan.budgets !== "uniform") parts.push(plan.budgets);
     if (plan.refine) parts.push(plan.refine);
     if (plan.reconstruct) parts.push("reconstructed");
+    if (plan.compensate) parts.push("compensated");
   }
   if (scope !== linearLayers) parts.push(scope.source.replace(/[^\w.]+/g, "-").replace(/^[-.]+|[-.]+$/g, ""));
   return parts.join("-");

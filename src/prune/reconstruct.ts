@@ -9,16 +9,16 @@ const iterations = 20;
 const damping = 0.01;
 
 /**
- * Changes the non-zero weights of `pruned` in place, so that trace((P - D) G (P - D)ᵀ) becomes small, with G the Gram matrix of the inputs
- * and 1 % of its mean diagonal added, which keeps weights near the dense ones where inputs say little.
+ * Changes the non-zero weights of `pruned` in place, so that P G comes near to `target` in the sense of least squares, with G the Gram matrix
+ * of the inputs. `target` is D G to fit to the dense weights D. 1 % of G's mean diagonal pulls weights to the dense ones where inputs say little.
  */
-export async function reconstruct(dense: Matrix, pruned: Matrix, gram: Matrix): Promise<void> {
+export async function reconstruct(dense: Matrix, pruned: Matrix, gram: Matrix, target: Matrix): Promise<void> {
   const { rows, columns, data: x } = pruned;
   const length = rows * columns;
-  const damped = dampen(gram);
+  const { damped, added } = dampen(gram);
   const support = Uint8Array.from(x, (value) => (value === 0 ? 0 : 1));
-  const error = { ...dense, data: dense.data.map((value, index) => value - x[index]!) };
-  const residual = (await multiply(error, damped)).data;
+  const now = (await multiply(pruned, damped)).data;
+  const residual = target.data.map((value, index) => value + added * dense.data[index]! - now[index]!);
   const inverse = Float32Array.from({ length: columns }, (_, i) => 1 / damped.data[i * columns + i]!);
   const direction = new Float32Array(length);
   const before = new Float64Array(rows);
@@ -50,11 +50,12 @@ export async function reconstruct(dense: Matrix, pruned: Matrix, gram: Matrix): 
 }
 
 /** G with 1 % of its mean diagonal added to its diagonal; of 1 where there was no input at all. */
-function dampen(gram: Matrix): Matrix {
+function dampen(gram: Matrix): { damped: Matrix; added: number } {
   const n = gram.rows;
   let mean = 0;
   for (let i = 0; i < n; i++) mean += gram.data[i * n + i]! / n;
+  const added = damping * (mean || 1);
   const data = gram.data.slice();
-  for (let i = 0; i < n; i++) data[i * n + i]! += damping * (mean || 1);
-  return { ...gram, data };
+  for (let i = 0; i < n; i++) data[i * n + i]! += added;
+  return { damped: { ...gram, data }, added };
 }

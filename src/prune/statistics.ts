@@ -16,11 +16,24 @@ export interface InputStatistics {
   readonly tokens: number;
   /** Of x xᵀ; undefined where only squares were asked for. */
   readonly gram: Matrix<Float64Array> | undefined;
+  /** Of x dᵀ, with d the input of the same layer in the dense model; undefined where that was not asked for. */
+  readonly cross: Matrix<Float64Array> | undefined;
+}
+
+/** The dense model's stream beside the pruned one's; a measurement moves it on to the next block. */
+export interface DenseStream {
+  readonly weights: BlockWeights;
+  readonly hidden: HiddenStates;
 }
 
 /** Measures the inputs of a block's linear layers. */
 export interface InputMeter {
-  measure(layer: number, weights: BlockWeights, hidden: HiddenStates): Promise<Map<LinearInput, InputStatistics>>;
+  measure(
+    layer: number,
+    weights: BlockWeights,
+    hidden: HiddenStates,
+    dense?: DenseStream,
+  ): Promise<Map<LinearInput, InputStatistics>>;
   release(): Promise<void>;
 }
 
@@ -39,21 +52,24 @@ export function openInputMeter(
     names.map((name) => `${output}.${name}` as const),
     { skipFirst },
   );
+  const denseBlock = openBlock(config, [...names.map((name) => `input.${name}` as const), "hidden_out"], { skipFirst });
   return {
-    async measure(layer, weights, hidden) {
+    async measure(layer, weights, hidden, dense) {
       const tokens = hidden.tokens - (skipFirst ? 1 : 0);
       const totals = new Map<LinearInput, InputStatistics>();
-      await block.run(layer, weights, hidden, async (outputs) => {
+      await block.run(layer, weights, hidden, async (outputs, first, count) => {
+        const denseOutputs = dense && (await passDense(denseBlock, layer, dense, first, count));
         for (const name of names) {
           const seen = outputs[`${output}.${name}`]!;
-          const total = totals.get(name) ?? newTotals(kind, config, name, tokens);
+          const total = totals.get(name) ?? newTotals(kind, config, name, tokens, dense !== undefined);
           totals.set(name, total);
           if (total.gram) await addInputs(total, total.gram, seen);
-          else for (let column = 0; column < seen.length; column++) total.squares[column]! += seen[column]!;
+          if (total.cross) await addProducts(total.cross, seen, denseOutputs![`input.${name}`]!);
+          if (!total.gram) for (let column = 0; column < seen.length; column++) total.squares[column]! += seen[column]!;
         }
       });
-      for (const [name, { squares, sums, gram }] of totals) {
-        for (const values of [squares, sums, gram?.data ?? []]) {
+      for (const [name, { squares, sums, gram, cross }] of totals) {
+        for (const values of [squares, sums, gram?.data ?? [], cross?.data ?? []]) {
           for (let index = 0; index < values.length; index++) values[index]! /= hidden.windows;
         }
         const wrong = squares.findIndex((value) => !Number.isFinite(value));
@@ -65,7 +81,10 @@ export function openInputMeter(
       }
       return totals;
     },
-    release: () => block.release(),
+    async release() {
+      await block.release();
+      await denseBlock.release();
+    },
   };
 }
 
@@ -74,6 +93,7 @@ function newTotals(
   config: Checkpoint["config"],
   name: LinearInput,
   tokens: number,
+  withDense: boolean,
 ): InputStatistics {
   const columns =
     name === "self_attn.o_proj"
@@ -81,12 +101,13 @@ function newTotals(
       : name === "mlp.down_proj"
         ? config.intermediate_size
         : config.hidden_size;
-  const gram = { rows: columns, columns, data: new Float64Array(columns * columns) };
+  const products = () => ({ rows: columns, columns, data: new Float64Array(columns * columns) });
   return {
     squares: new Float64Array(columns),
     sums: new Float64Array(columns),
     tokens,
-    gram: kind === "gram" ? gram : undefined,
+    gram: kind === "gram" ? products() : undefined,
+    cross: withDense ? products() : undefined,
   };
 }
 
@@ -97,11 +118,34 @@ async function addInputs(
   data: Float32Array,
 ): Promise<void> {
   const columns = squares.length;
-  const x = { rows: data.length / columns, columns, data };
-  const products = (await multiply(x, x, { transposeA: true })).data;
-  for (let index = 0; index < products.length; index++) gram.data[index]! += products[index]!;
+  await addProducts(gram, data, data);
   for (let column = 0; column < columns; column++) squares[column]! = gram.data[column * columns + column]!;
   for (let at = 0; at < data.length; at += columns) {
     for (let column = 0; column < columns; column++) sums[column]! += data[at + column]!;
   }
+}
+
+async function addProducts(total: Matrix<Float64Array>, x: Float32Array, y: Float32Array): Promise<void> {
+  const { columns } = total;
+  const rows = x.length / columns;
+  const { data } = await multiply({ rows, columns, data: x }, { rows, columns, data: y }, { transposeA: true });
+  for (let index = 0; index < data.length; index++) total.data[index]! += data[index]!;
+}
+
+/** The dense block's outputs for some windows, whose hidden states it moves on. */
+async function passDense(
+  block: Block,
+  layer: number,
+  { weights, hidden }: DenseStream,
+  first: number,
+  count: number,
+): Promise<Record<string, Float32Array>> {
+  const size = hidden.data.length / hidden.windows;
+  const data = hidden.data.subarray(first * size, (first + count) * size);
+  let outputs: Record<string, Float32Array> = {};
+  await block.run(layer, weights, { data, windows: count, tokens: hidden.tokens }, (results) => {
+    outputs = results;
+    data.set(results.hidden_out!);
+  });
+  return outputs;
 }
