@@ -5,6 +5,7 @@ export { type Comparison, compare } from "./compare.ts";
 export { PrunelabError } from "./errors.ts";
 export { type EvaluateOptions, evaluate } from "./evaluate/evaluate.ts";
 export type { Evaluation } from "./evaluate/evaluation.ts";
+export { perplexity } from "./evaluate/perplexity.ts";
 export { writeResults } from "./evaluate/results.ts";
 export { exportModel } from "./model/export.ts";
 export type { LanguageModel } from "./model/language-model.ts";
@@ -13,3 +14,4 @@ export { type OpenCheckpointOptions, openCheckpoint } from "./open-checkpoint.ts
 export type { OnProgress, Progress } from "./progress.ts";
 export type { PruneOptions } from "./prune/options.ts";
 export { prune } from "./prune/prune.ts";
+export type { ChoiceTask, GenerationTask, RollingTask, Task } from "./tasks/task.ts";

@@ -30,6 +30,11 @@ export function length(text: string): number {
   return count;
 }
 
+/** Python's `str.isspace()` of one character. */
+export function isSpace(character: string): boolean {
+  return END.test(character);
+}
+
 /** Number of parts that Python's `re.split(r"\\s+", text)` gives. */
 export function countWords(text: string): number {
   return text.split(SPACES).length;

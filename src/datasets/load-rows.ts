@@ -6,6 +6,7 @@ import { packageRoot } from "../files/package-root.ts";
 import { locateDataset } from "../hub/dataset-source.ts";
 import { HubError } from "../hub/request.ts";
 import { readFolder } from "./folder.ts";
+import { readJsonLines } from "./jsonl.ts";
 import { readParquet } from "./parquet.ts";
 import type { DataSource, DatasetRef, PlacedRow } from "./source.ts";
 
@@ -34,6 +35,13 @@ export async function loadRows(
   ref: DatasetRef,
   { folder = process.env.PRUNELAB_DATA ?? "", locate = locateDataset }: LoadRowsOptions = {},
 ): Promise<{ rows: PlacedRow[]; source: DataSource }> {
+  if (ref.files) {
+    const path = ref.files[ref.split];
+    if (path === undefined) throw new NoRowsError(`no file named for split ${ref.split} of ${nameOf(ref)}; name one`);
+    const rows: PlacedRow[] = [];
+    for await (const row of readJsonLines(path)) rows.push(row);
+    return { rows, source: { kind: "folder", where: path, complete: true, passedOver: [] } };
+  }
   const passedOver: string[] = [];
   if (folder) {
     if (!existsSync(folder)) throw new PrunelabError(`no such folder: ${folder}; correct PRUNELAB_DATA or unset it`);

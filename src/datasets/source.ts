@@ -7,6 +7,8 @@ export interface DatasetRef {
   /** The set's configuration, e.g. an MMLU subject. */
   readonly name?: string;
   readonly split: string;
+  /** Local JSON Lines by split, instead of the Hub. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 /** Where rows were read, so that results can say whether they are a benchmark's or the demo's. */

@@ -8,11 +8,12 @@ import type { AnswerCache } from "./answer-cache.ts";
 import type { ChoiceSample, GenerationSample, RollingSample, TaskEvaluation } from "./evaluation.ts";
 import { exactMatch, filterAnswer } from "./exact-match.ts";
 import { documentMetrics, perplexityMetrics, taskMetrics } from "./metrics.ts";
-import { buildGenerationRequest, buildRequests } from "./requests.ts";
+import { buildGenerationRequest, buildRequests, type PromptOptions } from "./requests.ts";
 
 /** The model, where its answers are kept, and what is put before each document. */
 interface Asking {
   readonly model: LanguageModel;
+  readonly prompt: Omit<PromptOptions, "examples">;
   readonly cache: AnswerCache;
   readonly onProgress: OnProgress | undefined;
 }
@@ -50,9 +51,9 @@ async function choiceSamples(
   task: ChoiceTask,
   { docs, docIds }: Documents,
   shots: Shots,
-  { model, cache, onProgress }: Asking,
+  { model, prompt, cache, onProgress }: Asking,
 ): Promise<ChoiceSample[]> {
-  const requests = docs.map((doc, index) => buildRequests(task, doc, { examples: shots[index]! }));
+  const requests = docs.map((doc, index) => buildRequests(task, doc, { ...prompt, examples: shots[index]! }));
   const answers = await model.loglikelihood(requests.flat(), {
     journal: cache,
     ...progressOf(task, docs.length, onProgress),
@@ -77,9 +78,9 @@ async function generationSamples(
   task: GenerationTask,
   { docs, docIds }: Documents,
   shots: Shots,
-  { model, cache, onProgress }: Asking,
+  { model, prompt, cache, onProgress }: Asking,
 ): Promise<GenerationSample[]> {
-  const requests = docs.map((doc, index) => buildGenerationRequest(task, doc, { examples: shots[index]! }));
+  const requests = docs.map((doc, index) => buildGenerationRequest(task, doc, { ...prompt, examples: shots[index]! }));
   const answers = await model.generateUntil(requests, {
     journal: cache.texts,
     ...progressOf(task, docs.length, onProgress),

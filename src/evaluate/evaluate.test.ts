@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -9,10 +9,13 @@ import { cacheFolder } from "../files/cache-folder.ts";
 import { HubError } from "../hub/request.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { loadLanguageModel } from "../model/load.ts";
+import type { ChoiceTask } from "../tasks/task.ts";
 import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../testing.test-helper.ts";
 import { openAnswerCache } from "./answer-cache.ts";
 import { evaluate } from "./evaluate.ts";
 import { firstMaximum } from "./metrics.ts";
+import { writeResults } from "./results.ts";
+import type { ResultsFile } from "./results-format.ts";
 import { choicesOf } from "./scored.test-helper.ts";
 
 const noHub = () => Promise.reject(new HubError("unreachable", "no network in this test"));
@@ -117,4 +120,99 @@ test("every document is answered as lm-eval answers it", { skip: skipWithoutShar
     });
   }
   await model.release();
+});
+
+/** A task of one's own: a jsonl file and a literal object. */
+function ownTask(folder: string, texts: Readonly<Record<string, readonly object[]>>): ChoiceTask {
+  const files: Record<string, string> = {};
+  for (const [split, rows] of Object.entries(texts)) {
+    files[split] = join(folder, `${split}.jsonl`);
+    writeFileSync(files[split], rows.map((row) => `${JSON.stringify(row)}\r\n`).join(""));
+  }
+  return {
+    task: "own",
+    outputType: "multiple_choice",
+    version: 1,
+    dataset: { path: "own", files },
+    splits: { ...("train" in texts && { training: "train" }), validation: "validation" },
+    metrics: ["acc", "acc_norm"],
+    processDoc: (row) => row,
+    docToText: ({ text }) => text as string,
+    docToChoice: ({ choices }) => choices as string[],
+    docToTarget: ({ gold }) => gold as number,
+  };
+}
+
+test("scores a task of the user's own, with examples, instruction and template, and says so in its files", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "prunelab-own-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const row = (text: string) => ({ text, choices: ["one", "three"], gold: 0 });
+  const task = ownTask(folder, { validation: [row("a"), row("b")], train: [row("t")] });
+  const chatTemplate = {
+    text: "T",
+    render: (messages: readonly { content: string }[]) => messages.map((m) => m.content).join("|"),
+  };
+  const evaluation = await evaluate({ ...shortest, chatTemplate }, [task], {
+    systemInstruction: "Be brief.",
+    applyChatTemplate: true,
+  });
+  assert.equal(evaluation.tasks[0]!.metrics.acc?.value, 1);
+  assert.equal(choicesOf(evaluation)[0]!.samples[1]!.requests[1]!.context, "Be brief.|b");
+  const shown = await evaluate(
+    { ...shortest, chatTemplate },
+    [ownTask(folder, { validation: [row("a")], train: [row("t"), row("t")] })],
+    {
+      numFewshot: 1,
+      applyChatTemplate: true,
+      fewshotAsMultiturn: false,
+    },
+  );
+  assert.equal(choicesOf(shown)[0]!.samples[0]!.requests[0]!.context, "t one\n\na");
+  const written = await writeResults(shown, join(folder, "results"));
+  const results = JSON.parse(readFileSync(written.results, "utf8")) as ResultsFile;
+  assert.equal(results["n-shot"].own, 1);
+  assert.equal(results.chat_template, "T");
+  assert.equal(results.chat_template_sha, "e632b7095b0bf32c260fa4c539e9fd7b852d0de454e9be26f24d0d6f91d069d3");
+  assert.equal(results.fewshot_as_multiturn, false);
+  assert.equal(results.prunelab.example_sources?.own?.draw, "lm-eval's draw");
+  assert.match(results.configs.own!.doc_to_text, /text/);
+  await assert.rejects(
+    evaluate(shortest, [task], { applyChatTemplate: true }),
+    /^PrunelabError: no chat template: shortest /,
+  );
+});
+
+test("a model's texts and perplexities go into files as lm-eval writes them", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "prunelab-kinds-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  mkdirSync(join(folder, "triviaqa"));
+  mkdirSync(join(folder, "wikitext2"));
+  const question = { question: "How long?", answer: { aliases: ["it's", "28"] } };
+  writeFileSync(join(folder, "triviaqa/validation.jsonl"), `${JSON.stringify(question)}\n`);
+  writeFileSync(join(folder, "wikitext2/wiki.test.raw"), " \n = A = \n \n é b . \n");
+  const evaluation = await evaluate(shortest, ["triviaqa", "wikitext"], { folder, locate: noHub });
+  const written = await writeResults(evaluation, join(folder, "results"));
+  const results = JSON.parse(readFileSync(written.results, "utf8")) as ResultsFile;
+  // The answer is the prompt's length, the log-likelihood minus the text's.
+  const page = " = A = \n \n é b . \n";
+  const text = " = A =\n\né b.\n";
+  const sum = -text.length;
+  assert.equal(results.results.triviaqa!["exact_match,remove_whitespace"], 1);
+  const { value } = evaluation.tasks[1]!.metrics.word_perplexity!;
+  assert.ok(Math.abs(value - Math.exp(-sum / 8)) < 1e-9, `${value}`);
+  assert.equal(results.results.wikitext!["byte_perplexity,none"], Math.exp(-sum / Buffer.byteLength(page)));
+  assert.equal(results.results.wikitext!["bits_per_byte_stderr,none"], "N/A");
+  assert.deepEqual(results.higher_is_better.wikitext, {
+    word_perplexity: false,
+    byte_perplexity: false,
+    bits_per_byte: false,
+  });
+  assert.match(
+    readFileSync(written.samples.triviaqa!, "utf8"),
+    /"target": "\[\\"it's\\", '28'\]", "arguments": \{"gen_args_0": \{"arg_0": "Question: How long\?\?\\nAnswer:", "arg_1": \{"until": \["\\n", "\.", ","\], "do_sample": false, "temperature": 0\.0\}\}\}, "resps": \[\[" 28 "\]\], "filtered_resps": \["28"\], "filter": "remove_whitespace", "metrics": \["exact_match"\]/,
+  );
+  const line = JSON.parse(readFileSync(written.samples.wikitext!, "utf8"));
+  assert.deepEqual(line.word_perplexity, [sum, 8]);
+  assert.deepEqual(line.bits_per_byte, [sum, Buffer.byteLength(page)]);
+  assert.deepEqual(line.arguments, { gen_args_0: { arg_0: text } });
 });

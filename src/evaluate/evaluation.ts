@@ -10,6 +10,13 @@ export interface Evaluation {
   readonly limit: number | null;
   /** Where documents were drawn at random. */
   readonly sampled?: { readonly count: number; readonly seed: number };
+  /** What was put around the documents; absent where nothing was. */
+  readonly prompting?: {
+    readonly systemInstruction?: string;
+    /** The template's text, and whether examples were turns of their own. */
+    readonly chatTemplate?: string;
+    readonly fewshotAsMultiturn?: boolean;
+  };
   readonly startedAt: Date;
   /** Wall time of the whole evaluation. */
   readonly seconds: number;

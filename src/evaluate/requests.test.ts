@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { ChatMessage } from "../model/language-model.ts";
 import { choiceTasks } from "../tasks/choice-tasks.test-helper.ts";
+import { findTasks } from "../tasks/find-tasks.ts";
 import { loadDocuments } from "../tasks/load-documents.ts";
 import { shared, skipWithoutShared } from "../testing.test-helper.ts";
 import { documentMetrics, taskMetrics } from "./metrics.ts";
-import { buildRequests } from "./requests.ts";
+import { buildGenerationRequest, buildRequests } from "./requests.ts";
 
 interface ReferenceLine {
   readonly target: string;
@@ -83,4 +85,45 @@ test("WinoGrande has a context for each option and one continuation", () => {
   const [first] = buildRequests(task!, doc, { examples: [doc, { ...doc, sentence: "It was _", answer: "1" }] });
   // lm-eval leaves an empty target out, delimiters and all.
   assert.equal(first?.context, "The cat fled as Tom barked _.\n\nIt was RexThe cat fled as Rex");
+});
+
+test("an instruction stands before the description, with a blank line between unless there is white space", () => {
+  const [mmlu, piqa] = choiceTasks(["mmlu_formal_logic", "piqa"]);
+  const [doc, asked] = [{ goal: "g", sol1: "a", sol2: "b", label: 0 }, "Question: g\nAnswer:"];
+  const instructed = (systemInstruction: string) => buildRequests(piqa!, doc, { systemInstruction })[0]?.context;
+  // lm-eval puts nothing between an instruction and the question.
+  assert.equal(instructed("Be brief."), `Be brief.${asked}`);
+  const question = { question: "Q", choices: ["w", "x", "y", "z"], answer: 1 };
+  const described = (systemInstruction: string) => buildRequests(mmlu!, question, { systemInstruction })[0]!.context;
+  assert.match(described("Be brief."), /^Be brief\.\n\nThe following /);
+  assert.match(described("Be brief.\n"), /^Be brief\.\nThe following /);
+});
+
+test("a chat has examples as turns or in the question, and no space before the choices", () => {
+  const [piqa, winogrande] = choiceTasks(["piqa", "winogrande"]);
+  const doc = { goal: "g", sol1: "a", sol2: "b", label: 1 };
+  const render = (messages: readonly ChatMessage[]) =>
+    messages.map(({ role, content }) => `<${role}>${content}`).join("");
+  const asked = (multiturn: boolean) =>
+    buildRequests(piqa!, doc, { examples: [doc], systemInstruction: "s", chat: { render, multiturn } })[1];
+  assert.deepEqual(asked(true), {
+    context: "<system>s<user>Question: g\nAnswer:<assistant>b<user>Question: g\nAnswer:",
+    continuation: "b",
+  });
+  assert.equal(asked(false)?.context, "<system>s<user>Question: g\nAnswer: b\n\nQuestion: g\nAnswer:");
+  const gap = { sentence: "The _ fled.", option1: "x", option2: "y", answer: "1" };
+  assert.deepEqual(buildRequests(winogrande!, gap, { examples: [gap], chat: { render, multiturn: true } }), [
+    { context: "<user>The x<assistant>fled.<user>The x", continuation: "fled." },
+    { context: "<user>The x<assistant>fled.<user>The y", continuation: "fled." },
+  ]);
+});
+
+test("a text to be written begins where an answer would, after examples with their first answers", () => {
+  const [task] = findTasks(["triviaqa"]).tasks;
+  assert.ok(task?.outputType === "generate_until");
+  const doc = { question: "Who?", answer: { aliases: ["A", "B"] } };
+  assert.deepEqual(buildGenerationRequest(task, doc, { examples: [doc] }), {
+    context: "Question: Who??\nAnswer: A\n\nQuestion: Who??\nAnswer:",
+    until: ["\n", ".", ","],
+  });
 });

@@ -40,11 +40,12 @@ export interface ResultsFile<Float = number> {
   readonly model_source: string;
   readonly model_name: string;
   readonly model_name_sanitized: string;
-  readonly system_instruction: null;
-  readonly system_instruction_sha: null;
-  readonly fewshot_as_multiturn: null;
-  readonly chat_template: null;
-  readonly chat_template_sha: null;
+  readonly system_instruction: string | null;
+  readonly system_instruction_sha: string | null;
+  /** Null without a chat template. */
+  readonly fewshot_as_multiturn: boolean | null;
+  readonly chat_template: string | null;
+  readonly chat_template_sha: string | null;
   readonly total_evaluation_time_seconds: string;
   /** Ours, and not in lm-eval's files. */
   readonly prunelab: {

@@ -3,11 +3,11 @@ import { arch, platform } from "node:os";
 import { join } from "node:path";
 import { writeFileAtomic } from "../files/atomic.ts";
 import { packageVersion } from "../files/package-root.ts";
-import type { Metric, TaskGroup } from "../tasks/task.ts";
+import type { Metric, Task, TaskGroup } from "../tasks/task.ts";
 import type { Evaluation, Metrics, TaskEvaluation } from "./evaluation.ts";
 import { PythonFloat, pythonFloat, pythonJson } from "./python-json.ts";
 import type { ResultEntry, ResultsFile, TaskConfig } from "./results-format.ts";
-import { filterName, generationKwargs, sampleLines, taskHash } from "./sample-lines.ts";
+import { filterName, generationKwargs, sampleLines, sha256, taskHash } from "./sample-lines.ts";
 
 /** Paths of what was written. */
 export interface WrittenResults {
@@ -49,7 +49,7 @@ export function resultsFile(
   evaluation: Evaluation,
   hashes: Readonly<Record<string, string>>,
 ): ResultsFile<PythonFloat> {
-  const { model, tasks, startedAt, seconds } = evaluation;
+  const { model, tasks, prompting, startedAt, seconds } = evaluation;
   const { pad, eos, bos } = model.specialTokens;
   // Groups of tasks come before groups of groups.
   const isOuter = (group: TaskGroup) => evaluation.groups.some((other) => group.members.includes(other.group.group));
@@ -109,11 +109,11 @@ export function resultsFile(
     model_source: "prunelab",
     model_name: model.name,
     model_name_sanitized: sanitizeName(model.name),
-    system_instruction: null,
-    system_instruction_sha: null,
-    fewshot_as_multiturn: null,
-    chat_template: null,
-    chat_template_sha: null,
+    system_instruction: prompting?.systemInstruction ?? null,
+    system_instruction_sha: prompting?.systemInstruction ? sha256(prompting.systemInstruction) : null,
+    fewshot_as_multiturn: prompting?.fewshotAsMultiturn ?? null,
+    chat_template: prompting?.chatTemplate ?? null,
+    chat_template_sha: prompting?.chatTemplate ? sha256(prompting.chatTemplate) : null,
     total_evaluation_time_seconds: pythonFloat(seconds),
     prunelab: {
       version: packageVersion(),
@@ -163,7 +163,7 @@ function metricValues(metrics: Metrics, filter: string): Record<string, PythonFl
 
 function taskConfig({ task, fewshotCount }: TaskEvaluation, modelName: string): TaskConfig<PythonFloat> {
   const { process_docs, doc_to_text, doc_to_choice, doc_to_target, process_results, doc_to_decontamination_query } =
-    task.config;
+    task.config ?? sourceOf(task);
   const delimiters = { fewshot_delimiter: "\n\n", target_delimiter: " " };
   const isGeneration = task.outputType === "generate_until";
   return {
@@ -185,7 +185,7 @@ function taskConfig({ task, fewshotCount }: TaskEvaluation, modelName: string): 
     target_delimiter: delimiters.target_delimiter,
     fewshot_delimiter: delimiters.fewshot_delimiter,
     fewshot_config: {
-      sampler: task.fewshotSampler,
+      sampler: task.fewshotSampler ?? "default",
       split: task.splits.fewshot ?? null,
       process_docs: process_docs ?? null,
       fewshot_indices: null,
@@ -212,6 +212,15 @@ function taskConfig({ task, fewshotCount }: TaskEvaluation, modelName: string): 
     should_decontaminate: doc_to_decontamination_query !== undefined,
     doc_to_decontamination_query,
     metadata: { version: new PythonFloat(task.version), pretrained: modelName, config_source: "prunelab" },
+  };
+}
+
+/** What a task of the user's own does, in its own language. */
+function sourceOf(task: Task): NonNullable<Task["config"]> {
+  return {
+    doc_to_text: task.outputType === "loglikelihood_rolling" ? "" : String(task.docToText),
+    ...(task.outputType === "multiple_choice" && { doc_to_choice: String(task.docToChoice) }),
+    doc_to_target: String(task.docToTarget),
   };
 }
 

@@ -104,6 +104,7 @@ function floats(metrics: ChoiceSample["metrics"]): Record<string, PythonFloat> {
   return Object.fromEntries(Object.entries(metrics).map(([metric, value]) => [metric, new PythonFloat(value)]));
 }
 
-function sha256(text: string): string {
+/** Hex digest of a text in UTF-8, as lm-eval writes its hashes. */
+export function sha256(text: string): string {
   return createHash("sha256").update(text, "utf8").digest("hex");
 }

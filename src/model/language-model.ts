@@ -41,6 +41,8 @@ export interface LanguageModel {
   /** Longest input in tokens. */
   readonly maxLength: number;
   readonly specialTokens: SpecialTokens;
+  /** Absent where the tokenizer has none, as with base models. */
+  readonly chatTemplate?: ChatTemplate;
   loglikelihood(
     requests: readonly LoglikelihoodRequest[],
     options?: AskOptions<Loglikelihood>,
@@ -54,6 +56,20 @@ export interface LanguageModel {
     options?: { readonly onProgress?: OnProgress },
   ): Promise<number[]>;
   release(): Promise<void>;
+}
+
+/** A turn of a chat. */
+export interface ChatMessage {
+  readonly role: "system" | "user" | "assistant";
+  readonly content: string;
+}
+
+/** How a chat model wants its messages. */
+export interface ChatTemplate {
+  /** In Jinja's language. */
+  readonly text: string;
+  /** The messages as one text, up to where the assistant's answer begins. */
+  render(messages: readonly ChatMessage[]): string;
 }
 
 /** Text and id of the tokens that results files name. */

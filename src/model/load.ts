@@ -4,6 +4,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { elementCount } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
+import { readChatTemplate } from "./chat-template.ts";
 import { encodeRequest, type ScoredSequence } from "./encode.ts";
 import { batchPrompts, generateGreedily } from "./generate.ts";
 import { openGraphSession } from "./graph-session.ts";
@@ -30,7 +31,9 @@ export async function loadLanguageModel(
   { onProgress }: { onProgress?: OnProgress } = {},
 ): Promise<LanguageModel> {
   const { config } = checkpoint;
-  const tokenizer = loadTokenizer(await checkpoint.tokenizer());
+  const files = await checkpoint.tokenizer();
+  const tokenizer = loadTokenizer(files);
+  const chatTemplate = readChatTemplate(files, tokenizer.specialTokens);
   const graph = await openGraphSession(config, await weightsFolder(checkpoint, onProgress));
   const maxLength = config.max_position_embeddings;
   const { eos_token_id } = await checkpoint.generationConfig();
@@ -71,6 +74,7 @@ export async function loadLanguageModel(
     parameterCount: [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
     maxLength,
     specialTokens: tokenizer.specialTokens,
+    ...(chatTemplate && { chatTemplate }),
 
     loglikelihood: async (requests, options = {}) =>
       await scoreSequences(

@@ -33,3 +33,12 @@ test("names the tasks nearest to an unknown one", () => {
   assert.throws(() => findTasks([""]), { name: "PrunelabError" });
   assert.throws(() => findTasks([]), { name: "PrunelabError", message: /^no task named; / });
 });
+
+test("takes tasks of the user's own, under names of their own", () => {
+  const [piqa] = findTasks(["piqa"]).tasks;
+  const own = { ...piqa!, task: "my_piqa" };
+  assert.deepEqual(findTasks([own, "piqa", own]).tasks, [own, piqa]);
+  const twins = [own, { ...own }];
+  assert.throws(() => findTasks(twins), { name: "PrunelabError", message: /^two tasks of one name: my_piqa; / });
+  assert.throws(() => findTasks([{ ...piqa! }]), { message: /^two tasks of one name: piqa; / });
+});

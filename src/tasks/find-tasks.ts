@@ -33,15 +33,22 @@ export interface FoundTasks {
 }
 
 /**
- * The tasks of some names; a group's name stands for all its tasks.
+ * The tasks of some names, where a group's name stands for all its tasks, and tasks of the user's own.
  *
- * @throws PrunelabError where a name is unknown, with the names nearest to it.
+ * @throws PrunelabError where a name is unknown, with the names nearest to it, or where two tasks have one name.
  */
-export function findTasks(names: readonly string[]): FoundTasks {
+export function findTasks(names: readonly (string | Task)[]): FoundTasks {
   if (names.length === 0) throw new PrunelabError("no task named; name one, such as hellaswag");
   const tasks = new Set<Task>();
   const groups = new Set<TaskGroup>();
-  const add = (name: string): void => {
+  const add = (name: string | Task): void => {
+    if (typeof name !== "string") {
+      if ([...allTasks, ...tasks].some((other) => other !== name && other.task === name.task)) {
+        throw new PrunelabError(`two tasks of one name: ${name.task}; give your own another`);
+      }
+      tasks.add(name);
+      return;
+    }
     const task = allTasks.find((candidate) => candidate.task === name);
     const group = allGroups.find((candidate) => candidate.group === name);
     if (task) tasks.add(task);

@@ -23,7 +23,12 @@ interface BaseTask<Doc extends Row> {
   readonly task_alias?: string;
   /** lm-eval's version of the task; printed as a float. */
   readonly version: number;
-  readonly dataset: { readonly path: string; readonly name?: string };
+  /** The Hub's id and configuration; or with `files` the user's own JSON Lines, by split. */
+  readonly dataset: {
+    readonly path: string;
+    readonly name?: string;
+    readonly files?: Readonly<Record<string, string>>;
+  };
   /** Split names; the documents scored are those of `test`, else of `validation`. */
   readonly splits: {
     readonly training?: string;
@@ -32,15 +37,15 @@ interface BaseTask<Doc extends Row> {
     /** Where examples come from; without it lm-eval draws from `training`, else `validation`. */
     readonly fewshot?: string;
   };
-  /** How examples are drawn: lm-eval's seeded draw, or the first n. */
-  readonly fewshotSampler: "default" | "first_n";
+  /** How examples are drawn: lm-eval's seeded draw (default), or the first n. */
+  readonly fewshotSampler?: "default" | "first_n";
   /** Text before everything else, with its own line ends. */
   readonly description?: string;
   /** Checks a row and gives the document that samples files carry; throws a PrunelabError on a malformed row. */
   processDoc(row: Row): Doc;
   readonly metrics: readonly Metric[];
-  /** lm-eval's own templates, for the `configs` of a results file: they say in its language what the functions do. */
-  readonly config: {
+  /** lm-eval's own templates, for the `configs` of a results file: they say in its language what the functions do. Their source unless given. */
+  readonly config?: {
     readonly process_docs?: string;
     readonly doc_to_text: string;
     readonly doc_to_choice?: string | readonly string[];
