@@ -4,14 +4,20 @@ import { parseArgs } from "node:util";
 import { evaluate, loadLanguageModel, openCheckpoint, writeResults } from "../src/index.ts";
 import { defaultModel } from "../src/open-checkpoint.ts";
 import { resultsTable } from "../src/report/results-table.ts";
-import { parseLimit } from "./options.ts";
+import { defaultSeed } from "../src/tasks/load-documents.ts";
+import { parseLimit, parseWhole } from "./options.ts";
 import { duration, terminalProgress } from "./progress.ts";
 
 const help = `usage: prunelab evaluate [options]
 
 --model <id or path>   default ${defaultModel}
 --tasks <a,b>          lm-eval's names of tasks and groups; default hellaswag
+--num-fewshot <n>      solved examples before each question; default 0
 --limit <n>            first n documents of each task, a share below 1, or all; default all
+--samples <n>          n documents of each task drawn at random instead, the same ones for the same --seed (default ${defaultSeed})
+--system-instruction <text>
+--apply-chat-template  put each prompt as a chat, by the model's own template; examples are turns of their own, unless
+--no-multiturn         puts them into the one question
 --output <folder>      for results_*.json and samples_*.jsonl; default data/results
 --fresh                score anew what an earlier run has scored`;
 
@@ -21,19 +27,34 @@ export async function runEvaluate(args: string[]): Promise<void> {
     options: {
       model: { type: "string", default: defaultModel },
       tasks: { type: "string", default: "hellaswag" },
+      "num-fewshot": { type: "string", default: "0" },
       limit: { type: "string", default: "all" },
+      samples: { type: "string" },
+      seed: { type: "string", default: String(defaultSeed) },
+      "system-instruction": { type: "string" },
+      "apply-chat-template": { type: "boolean", default: false },
+      "no-multiturn": { type: "boolean", default: false },
       output: { type: "string", default: join("data", "results") },
       fresh: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
   });
   if (values.help) return console.log(help);
-  const limit = parseLimit(values.limit);
+  const options = {
+    limit: parseLimit(values.limit),
+    numFewshot: parseWhole("--num-fewshot", values["num-fewshot"]),
+    samples: values.samples === undefined ? null : parseWhole("--samples", values.samples),
+    seed: parseWhole("--seed", values.seed),
+    ...(values["system-instruction"] && { systemInstruction: values["system-instruction"] }),
+    applyChatTemplate: values["apply-chat-template"],
+    fewshotAsMultiturn: !values["no-multiturn"],
+    fresh: values.fresh,
+  };
   const { onProgress, note, finish } = terminalProgress();
   const model = await loadLanguageModel(await openCheckpoint(values.model, { onProgress, onNotice: note }), {
     onProgress,
   });
-  const evaluation = await evaluate(model, values.tasks.split(","), { limit, fresh: values.fresh, onProgress });
+  const evaluation = await evaluate(model, values.tasks.split(","), { ...options, onProgress });
   await model.release();
   finish();
   const { results } = await writeResults(evaluation, values.output);

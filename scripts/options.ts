@@ -11,6 +11,12 @@ export function parseLimit(text: string): number | null {
   return limit;
 }
 
+/** A whole number from 0 on. */
+export function parseWhole(option: string, text: string): number {
+  if (!/^\d+$/.test(text)) throw new PrunelabError(`invalid ${option}; a whole number: ${text}`);
+  return Number(text);
+}
+
 /** A number, left for the library to judge; words are told apart from numbers here. */
 export function parseSparsity(text: string): number {
   const sparsity = Number(text);

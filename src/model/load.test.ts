@@ -72,7 +72,7 @@ test("refuses to write nothing, or more than the model sees", async () => {
   for (const maxNewTokens of [0, -1, 1.5, 256]) {
     await assert.rejects(model.generateUntil([{ context: "a", until: [], maxNewTokens }]), {
       name: "PrunelabError",
-      message: `maxNewTokens must be an integer from 1 to 255: ${maxNewTokens}`,
+      message: `maxNewTokens must be an integer from 1 to 255, as the model sees 256 tokens: ${maxNewTokens}`,
     });
   }
   assert.deepEqual(await model.generateUntil([]), []);

@@ -146,7 +146,9 @@ function groupByEnd(requests: readonly GenerationRequest[], tokenizer: Tokenizer
   for (const [index, { context, until, maxNewTokens = defaultMaxNewTokens }] of requests.entries()) {
     const room = maxLength - maxNewTokens;
     if (!(Number.isInteger(maxNewTokens) && maxNewTokens > 0 && room > 0)) {
-      throw new PrunelabError(`maxNewTokens must be an integer from 1 to ${maxLength - 1}: ${maxNewTokens}`);
+      throw new PrunelabError(
+        `maxNewTokens must be an integer from 1 to ${maxLength - 1}, as the model sees ${maxLength} tokens: ${maxNewTokens}`,
+      );
     }
     const key = JSON.stringify([until, maxNewTokens]);
     const group = groups.get(key) ?? { until, maxNewTokens, prompts: [], indices: [] };
