@@ -16,6 +16,8 @@ interface DisplayOptions {
   update?: boolean;
   /** The value is itself an object of MIME types with their data. */
   raw?: boolean;
+  /** Embeds a plotly figure with plotly.js itself, some 4 MB, instead of showing its SVG. */
+  interactive?: boolean;
 }
 interface Display {
   /** Shows a value below the cell. An object says how it looks by a method named \`Symbol.for("Jupyter.display")\` that returns MIME types with their data. */

@@ -2,7 +2,7 @@
 import { Console } from "node:console";
 import { Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
-import { ownerId } from "./owner.ts";
+import { ownerId, withoutAsyncIds } from "./owner.ts";
 import type { StreamName } from "./worker-channel.ts";
 
 /** Where jupyter's front ends break lines, for code that asks a terminal's width. */
@@ -24,7 +24,7 @@ function cellStream(name: StreamName, fd: number, send: (id: string, name: Strea
     decodeStrings: false,
     write: (chunk: string | Buffer, encoding, done) => {
       const text = typeof chunk === "string" ? toText(chunk, encoding, decoder) : decoder.write(chunk);
-      if (text !== "") send(ownerId(), name, text);
+      if (text !== "") send(ownerId(), name, withoutAsyncIds(text));
       done();
     },
   });

@@ -1,6 +1,7 @@
 /** `display` and `clearOutput` as cells call them, and the same under the names of the package tslab. */
 import { randomUUID } from "node:crypto";
 import { toBundle } from "./display.ts";
+import { interactiveHtml, isFigure } from "./display-figure.ts";
 import { ownerId } from "./owner.ts";
 import type { MimeBundle } from "./worker-channel.ts";
 
@@ -17,6 +18,8 @@ export interface DisplayOptions {
   update?: boolean;
   /** The value is itself an object of MIME types with their data. */
   raw?: boolean;
+  /** Embeds a plotly figure with plotly.js itself, for front ends that draw neither figures nor SVG well enough. */
+  interactive?: boolean;
 }
 
 /** The methods of tslab's `display`; each shows one MIME type. */
@@ -55,7 +58,7 @@ export function createDisplayApi(publish: Publish): DisplayApi {
 
   function display(value: unknown, options: DisplayOptions = {}): void {
     const owner = ownerId();
-    const bundle = options.raw ? { data: value as Record<string, unknown>, metadata: {} } : toBundle(value);
+    const bundle = bundleOf(value, options);
     if (!(bundle instanceof Promise)) {
       send(owner, bundle, options);
       return;
@@ -97,6 +100,12 @@ export function createDisplayApi(publish: Publish): DisplayApi {
       waiting.delete(id);
     },
   };
+}
+
+function bundleOf(value: unknown, { raw, interactive }: DisplayOptions): MimeBundle | Promise<MimeBundle> {
+  if (raw) return { data: value as Record<string, unknown>, metadata: {} };
+  if (!interactive || typeof value !== "object" || value === null || !isFigure(value)) return toBundle(value);
+  return { data: { "text/html": interactiveHtml(value), "text/plain": "Plotly figure" }, metadata: {} };
 }
 
 /** Bytes travel in base64. */

@@ -1,5 +1,11 @@
 /** Turns a value into a MIME bundle: by its own `Symbol.for("Jupyter.display")`, by kind, else as text. */
 import { inspect } from "node:util";
+import { arrayText } from "./display-array.ts";
+import { mapBundle } from "./display-collection.ts";
+import { figureBundle, isFigure } from "./display-figure.ts";
+import { frameBundle } from "./display-frame.ts";
+import { imageBundle } from "./display-image.ts";
+import { withoutAsyncIds } from "./owner.ts";
 import { describeError } from "./traceback.ts";
 import type { MimeBundle } from "./worker-channel.ts";
 
@@ -14,6 +20,10 @@ export function toBundle(value: unknown): MimeBundle | Promise<MimeBundle> {
     const own = ownBundle(value);
     if (own instanceof Promise) return own.then((data) => checked(data, value)).catch((error) => failed(value, error));
     if (own !== undefined) return checked(own, value);
+    const known = knownBundle(value);
+    if (known instanceof Promise)
+      return known.then((data) => checked(data, value)).catch((error) => failed(value, error));
+    if (known !== undefined) return checked(known, value);
     return { data: { "text/plain": toText(value) }, metadata: {} };
   } catch (error) {
     return failed(value, error);
@@ -26,14 +36,28 @@ function ownBundle(value: unknown): unknown {
   return typeof method === "function" ? method.call(value) : undefined;
 }
 
+/** What shows itself better than as text, told by its kind or by its shape. */
+function knownBundle(value: unknown): Record<string, unknown> | Promise<Record<string, unknown>> | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const array = arrayText(value);
+  if (array !== undefined) return imageBundle(value) ?? { "text/plain": array };
+  if (isFigure(value)) return figureBundle(value);
+  return imageBundle(value) ?? mapBundle(value) ?? frameBundle(value);
+}
+
 /** The bundle that a display method returned, if it can be sent. */
 function checked(data: unknown, value: unknown): MimeBundle {
   if (typeof data !== "object" || data === null || Object.keys(data).length === 0) {
     throw new TypeError(`Jupyter.display must return an object of MIME types; it returned ${typeof data}`);
   }
   // Sent as JSON, so it is made JSON here, where an error can still be shown.
-  const plain = JSON.parse(JSON.stringify(data)) as Record<string, unknown>;
+  const plain = JSON.parse(JSON.stringify(data, plainArrays)) as Record<string, unknown>;
   return { data: "text/plain" in plain ? plain : { ...plain, "text/plain": plainName(value) }, metadata: {} };
+}
+
+/** For JSON.stringify, which writes typed arrays as objects. */
+export function plainArrays(_key: string, value: unknown): unknown {
+  return ArrayBuffer.isView(value) && !(value instanceof DataView) ? Array.from(value as never) : value;
 }
 
 function failed(value: unknown, error: unknown): MimeBundle {
@@ -52,7 +76,7 @@ function plainName(value: unknown): string {
 /** As Node's console writes it, without colour codes. */
 export function toText(value: unknown): string {
   try {
-    const text = inspect(value);
+    const text = withoutAsyncIds(inspect(value));
     if (text.length <= MAX_TEXT_CHARACTERS) return text;
     return `${text.slice(0, MAX_TEXT_CHARACTERS)}… ${text.length - MAX_TEXT_CHARACTERS} more characters`;
   } catch (error) {

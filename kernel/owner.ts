@@ -10,6 +10,16 @@ export function runAs<T>(id: string, task: () => T): T {
   return storage.run(id, task);
 }
 
+/** Where storage hangs its own fields on every promise (Node 20 and 22), text that shows one goes without them. */
+export function withoutAsyncIds(text: string): string {
+  if (!text.includes("Symbol(async_id_symbol)")) return text;
+  const without = text.replace(
+    /,?\s*\[Symbol\((?:async_id_symbol|trigger_async_id_symbol|kResourceStore)\)\]: [^,\n}]+/g,
+    "",
+  );
+  return without.replace(/\bPromise \{\n\s*([^\n]*)\n\s*\}/g, "Promise { $1 }");
+}
+
 /** The request that started the running code; the latest one where that is not known. */
 export function ownerId(): string {
   return storage.getStore() ?? latest;

@@ -10,6 +10,7 @@ import { createDisplayApi } from "./display-api.ts";
 import { engineHooks, evaluate, failRunning, guard, interrupt } from "./engine.ts";
 import { html, md, svg } from "./markup.ts";
 import { ownerId, runAs } from "./owner.ts";
+import { createProgress } from "./progress.ts";
 import { installStacks, rememberScript } from "./stack.ts";
 import { createStdin } from "./stdin.ts";
 import { installTimers } from "./timers.ts";
@@ -54,6 +55,7 @@ Object.assign(globalThis, {
   html,
   md,
   svg,
+  progress: createProgress(display),
   comms: comms.api,
   ...stdin,
 });
