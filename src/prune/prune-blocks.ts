@@ -8,22 +8,15 @@ import type { Tensor, TensorInfo } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
 import { cacheFolder } from "../files/cache-folder.ts";
 import { withLock } from "../files/lock.ts";
-import { linearInputs } from "../model/gemma3-block.ts";
-import {
-  advance,
-  type BlockWeights,
-  embedWindows,
-  type HiddenStates,
-  openBlock,
-  readBlock,
-} from "../model/run-block.ts";
+import { type LinearInput, linearInputs } from "../model/gemma3-block.ts";
+import { advance, type BlockWeights, embedWindows, openBlock, readBlock } from "../model/run-block.ts";
 import type { OnProgress } from "../progress.ts";
 import { type Calibration, loadCalibration } from "./calibration.ts";
 import { type BlockInScope, readDoneBlocks, writeDoneBlock } from "./done-blocks.ts";
 import type { CalibratedPlan } from "./options.ts";
 import { owlBudgets } from "./owl.ts";
 import { pruneLinear, rememberInputs } from "./prune-linear.ts";
-import { type DenseStream, type InputMeter, openInputMeter } from "./statistics.ts";
+import { type InputStatistics, openInputMeter } from "./statistics.ts";
 
 // Pruned linear layers, 200 MB each for Gemma 3 270M.
 const keptRuns = 4;
@@ -65,20 +58,16 @@ export async function pruneBlocks(
     for (const [index, { layer, infos }] of layers.entries()) {
       onProgress?.({ step: `prune by ${plan.method}`, done: index, total: layers.length, unit: "blocks" });
       const weights = await readBlock(dense, layer);
-      if (index === done.length) {
+      if (index < done.length || infos.length === 0) {
+        if (denseHidden) await advance(passOn, layer, weights, denseHidden);
+        done[index] ??= [];
+      } else {
         const stream = denseHidden && { weights: new Map(weights), hidden: denseHidden };
-        const pruned = await pruneBlock(
-          layer,
-          infos,
-          weights,
-          hidden,
-          meter,
-          sparsities?.[layer] ?? plan.sparsity,
-          stream,
-        );
+        const statistics = await meter.measure(layer, weights, hidden, stream);
+        const pruned = await pruneBlock(infos, weights, statistics, sparsities?.[layer] ?? plan.sparsity);
         await writeDoneBlock(folder, layer, pruned);
         done.push(pruned);
-      } else if (denseHidden) await advance(passOn, layer, weights, denseHidden);
+      }
       for (const { name, data } of done[index]!) weights.set(nameInBlock(name), bf16ToFloat32(data));
       if (index < layers.length - 1) await advance(passOn, layer, weights, hidden);
     }
@@ -88,18 +77,14 @@ export async function pruneBlocks(
   }
 
   async function pruneBlock(
-    layer: number,
     infos: readonly TensorInfo[],
     weights: BlockWeights,
-    hidden: HiddenStates,
-    meter: InputMeter,
+    statistics: ReadonlyMap<LinearInput, InputStatistics>,
     sparsity: number,
-    stream: DenseStream | undefined,
   ): Promise<Tensor[]> {
-    const statistics = await meter.measure(layer, weights, hidden, stream);
     const pruned: Tensor[] = [];
     for (const [input, names] of Object.entries(linearInputs)) {
-      const inputs = rememberInputs(statistics.get(input as keyof typeof linearInputs)!);
+      const inputs = rememberInputs(statistics.get(input as LinearInput)!);
       for (const name of names) {
         const info = infos.find((info) => nameInBlock(info.name) === `${name}.weight`);
         if (!info) continue;
