@@ -163,17 +163,24 @@ function zeroBelow(task: Task, from: u32, to: u32, room: usize): void {
     zeroMagnitudesBelow(task.weights + from * 2, task.weights + to * 2, (task.score >> 16) as i16, task.ties);
     return;
   }
+  const threshold = task.score;
   let ties = task.ties;
   for (let start = from; start < to; start += blockLength) {
     const length = min(blockLength, to - start);
     scoreBlock(task, start, length, room);
     for (let index: u32 = 0; index < length; index++) {
       const score = load<u32>(room + index * 4);
-      const tie = score === task.score && ties > 0;
-      if (tie) ties--;
-      if (tie || score < task.score) store<u16>(task.weights + (start + index) * 2, 0);
+      const tie = score === threshold && ties > 0;
+      ties -= tie as u32;
+      keepUnless(task, start + index, tie || score < threshold);
     }
   }
+}
+
+/** Writes either way: a branch would be guessed wrong for half of the weights. */
+function keepUnless(task: Task, index: u32, gone: bool): void {
+  const at: usize = task.weights + index * 2;
+  store<u16>(at, select<u16>(0, load<u16>(at), gone));
 }
 
 function zeroMagnitudesBelow(from: usize, to: usize, threshold: i16, quota: u32): void {
@@ -218,35 +225,42 @@ function zeroByRank(task: Task, room: usize): void {
         let rank: u32 = 0;
         for (let other = from; other < index; other++) rank += (load<u32>(room + other * 4) <= score) as u32;
         for (let other = index + 1; other < from + span; other++) rank += (load<u32>(room + other * 4) < score) as u32;
-        if (rank < task.count) store<u16>(task.weights + (start + index) * 2, 0);
+        keepUnless(task, start + index, rank < task.count);
       }
     }
   }
 }
 
-/** Writes the scores of `length` weights from index `start` on to `scores`. */
+/** Writes the scores of `length` weights from index `start` on to `scores`, four at a time: up to three more than asked. */
 function scoreBlock(task: Task, start: u32, length: u32, scores: usize): void {
   const weights: usize = task.weights + start * 2;
+  const magnitudeBits = i32x4.splat(0x7fff);
   if (task.method === magnitude) {
-    for (let index: u32 = 0; index < length; index++) {
-      store<u32>(scores + index * 4, ((load<u16>(weights + index * 2) & 0x7fff) as u32) << 16);
+    for (let index: u32 = 0; index < length; index += 4) {
+      const magnitudes = v128.and(v128.load_ext<u16>(weights + index * 2), magnitudeBits);
+      v128.store(scores + index * 4, i32x4.shl(magnitudes, 16));
     }
     return;
   }
   // An integer from 1 to 2^24, exact in float32, that depends on seeds and index alone: a higher sparsity zeroes a
   // superset. What is zero already scores 0, and so goes first.
-  for (let index: u32 = 0; index < length; index++) {
-    const random = (mix(mix((start + index) ^ task.firstSeed) ^ task.secondSeed) >> 8) + 1;
-    const zero = (load<u16>(weights + index * 2) & 0x7fff) === 0;
-    store<f32>(scores + index * 4, zero ? 0 : (random as f32));
+  const firstSeed = i32x4.splat(task.firstSeed);
+  const secondSeed = i32x4.splat(task.secondSeed);
+  let indices = i32x4.add(i32x4.splat(start), i32x4(0, 1, 2, 3));
+  for (let index: u32 = 0; index < length; index += 4) {
+    const mixed = mix(v128.xor(mix(v128.xor(indices, firstSeed)), secondSeed));
+    const random = f32x4.convert_i32x4_u(i32x4.add(i32x4.shr_u(mixed, 8), i32x4.splat(1)));
+    const magnitudes = v128.and(v128.load_ext<u16>(weights + index * 2), magnitudeBits);
+    v128.store(scores + index * 4, v128.andnot(random, i32x4.eq(magnitudes, i32x4.splat(0))));
+    indices = i32x4.add(indices, i32x4.splat(4));
   }
 }
 
 /** The 32-bit mixer "lowbias32" of https://nullprogram.com/blog/2018/07/31/: every input bit flips every output bit. */
-function mix(value: u32): u32 {
-  let x = (value ^ (value >> 16)) * 0x7feb352d;
-  x = (x ^ (x >> 15)) * 0x846ca68b;
-  return x ^ (x >> 16);
+function mix(values: v128): v128 {
+  let x = i32x4.mul(v128.xor(values, i32x4.shr_u(values, 16)), i32x4.splat(0x7feb352d));
+  x = i32x4.mul(v128.xor(x, i32x4.shr_u(x, 15)), i32x4.splat(0x846ca68b));
+  return v128.xor(x, i32x4.shr_u(x, 16));
 }
 
 function countZeros(from: usize, to: usize): u32 {
