@@ -59,5 +59,7 @@ export async function runEvaluate(args: string[]): Promise<void> {
   finish();
   const { results } = await writeResults(evaluation, values.output);
   console.log(resultsTable(evaluation));
-  console.log(`${duration(evaluation.seconds)}; ${results}`);
+  const { reusedAnswers } = evaluation;
+  const reused = reusedAnswers > 0 ? `, ${reusedAnswers} answers from an earlier run` : "";
+  console.log(`${duration(evaluation.seconds)}${reused}; ${results}`);
 }

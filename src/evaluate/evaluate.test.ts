@@ -9,11 +9,11 @@ import { cacheFolder } from "../files/cache-folder.ts";
 import { HubError } from "../hub/request.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { loadLanguageModel } from "../model/load.ts";
-import type { ChoiceTask } from "../tasks/task.ts";
 import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../testing.test-helper.ts";
 import { openAnswerCache } from "./answer-cache.ts";
 import { evaluate } from "./evaluate.ts";
 import { firstMaximum } from "./metrics.ts";
+import { ownTask } from "./own-task.test-helper.ts";
 import { writeResults } from "./results.ts";
 import type { ResultsFile } from "./results-format.ts";
 import { choicesOf } from "./scored.test-helper.ts";
@@ -121,27 +121,6 @@ test("every document is answered as lm-eval answers it", { skip: skipWithoutShar
   }
   await model.release();
 });
-
-/** A task of one's own: a jsonl file and a literal object. */
-function ownTask(folder: string, texts: Readonly<Record<string, readonly object[]>>): ChoiceTask {
-  const files: Record<string, string> = {};
-  for (const [split, rows] of Object.entries(texts)) {
-    files[split] = join(folder, `${split}.jsonl`);
-    writeFileSync(files[split], rows.map((row) => `${JSON.stringify(row)}\r\n`).join(""));
-  }
-  return {
-    task: "own",
-    outputType: "multiple_choice",
-    version: 1,
-    dataset: { path: "own", files },
-    splits: { ...("train" in texts && { training: "train" }), validation: "validation" },
-    metrics: ["acc", "acc_norm"],
-    processDoc: (row) => row,
-    docToText: ({ text }) => text as string,
-    docToChoice: ({ choices }) => choices as string[],
-    docToTarget: ({ gold }) => gold as number,
-  };
-}
 
 test("scores a task of the user's own, with examples, instruction and template, and says so in its files", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "prunelab-own-"));

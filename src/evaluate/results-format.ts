@@ -51,8 +51,6 @@ export interface ResultsFile<Float = number> {
   readonly prunelab: {
     readonly version: string;
     readonly model_digest: string;
-    /** Log-likelihoods that an earlier run of the same weights had computed. */
-    readonly reused_answers: number;
     /** Where each task's documents were read, and whether all of the split were there. */
     readonly data_sources: Readonly<Record<string, { kind: string; where: string; complete: boolean }>>;
     /** Where each task's examples were read, and whether lm-eval would have drawn the same; absent without examples. */

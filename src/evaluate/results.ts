@@ -118,7 +118,6 @@ export function resultsFile(
     prunelab: {
       version: packageVersion(),
       model_digest: model.digest,
-      reused_answers: evaluation.reusedAnswers,
       data_sources: byTask(tasks, ({ source: { kind, where, complete } }) => ({ kind, where, complete })),
       example_sources: exampleSources(tasks),
       sampled: evaluation.sampled,

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { elementCount } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
+import { packageVersion } from "../files/package-root.ts";
 import type { OnProgress } from "../progress.ts";
 import { readChatTemplate } from "./chat-template.ts";
 import { encodeRequest, type ScoredSequence } from "./encode.ts";
@@ -51,7 +52,7 @@ export async function loadLanguageModel(
     for (const pack of packSequences(sequences, skipped)) {
       const key = packKey(pack, sequences, skipped);
       let packAnswers = journal?.get(key);
-      if (!packAnswers) {
+      if (packAnswers?.length !== pack.requests.length) {
         const scores = await graph.use("score", async (session) => {
           if (skipped > 0) prefix ??= computePrefix(session, config, sequences[0]!.tokens.slice(0, skipped));
           return await scoreTree(session, config, pack.tree, await prefix);
@@ -101,12 +102,15 @@ export async function loadLanguageModel(
       for (const { until, maxNewTokens, prompts, indices } of groupByEnd(requests, tokenizer, maxLength)) {
         for (const batch of batchPrompts(prompts)) {
           const own = batch.map((index) => prompts[index]!);
-          const key = keyOf([`generate ${maxNewTokens} ${JSON.stringify(until)}`, ...own.map((ids) => ids.join(" "))]);
+          const key = keyOf([
+            `generate float32 ${packageVersion()} ${[...endTokens]} ${maxNewTokens} ${JSON.stringify(until)}`,
+            ...own.map((ids) => ids.join(" ")),
+          ]);
           const textOf = (ids: readonly number[]) => tokenizer.decode(ids, { skipSpecialTokens: true });
           const isDone = (ids: readonly number[]) =>
             endTokens.has(ids.at(-1)!) || until.some((end) => end !== "" && textOf(ids).includes(end));
           let texts = journal?.get(key);
-          if (!texts) {
+          if (texts?.length !== batch.length) {
             const written = await graph.use("generate", (session) =>
               generateGreedily(session, config, own, { maxNewTokens, isDone }),
             );
@@ -179,12 +183,13 @@ function sumTargets(pack: Pack, scores: readonly TokenScore[]): Loglikelihood[] 
   });
 }
 
+/** What an answer depends on, but for the weights: precision, the program's version, and tokens. */
 function packKey(pack: Pack, sequences: readonly ScoredSequence[], skipped: number): string {
   const lines = pack.requests.map((request) => {
     const { tokens, start } = sequences[request]!;
     return `${start}:${tokens.join(" ")}`;
   });
-  return keyOf([`float32 ${skipped}`, ...lines]);
+  return keyOf([`float32 ${packageVersion()} ${skipped}`, ...lines]);
 }
 
 function keyOf(lines: readonly string[]): string {
