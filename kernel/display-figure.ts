@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
 import { buildPath } from "./build-path.ts";
+import { toPlainJson } from "./plain-json.ts";
 import type { PlotReply } from "./plot-thread.ts";
 
 export interface Figure {
@@ -41,7 +42,7 @@ export async function figureBundle(figure: Figure): Promise<Record<string, unkno
 /** The figure with plotly.js itself, some 4 MB, as a page that needs no network. */
 export function interactiveHtml({ data, layout }: Figure): string {
   const path = createRequire(import.meta.url).resolve("plotly.js-dist-min");
-  const json = JSON.stringify({ data, layout }).replaceAll("<", "\\u003c");
+  const json = toPlainJson({ data, layout }).replaceAll("<", "\\u003c");
   return `<div></div><script>(() => {
 const place = document.currentScript.previousElementSibling;
 if (!window.Plotly) { const define = undefined, module = undefined, exports = undefined; ${readFileSync(path, "utf8")} }
@@ -57,7 +58,7 @@ let count = 0;
 /** Drawn in a thread of its own, so that its memory can be given back. */
 async function drawSvg(figure: Figure): Promise<string> {
   // As JSON, since a figure may hold functions and values of classes, which plotly ignores.
-  const text = JSON.stringify(figure);
+  const text = toPlainJson(figure);
   clearTimeout(idle);
   const worker = thread ?? startThread();
   const id = ++count;

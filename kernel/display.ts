@@ -6,6 +6,7 @@ import { figureBundle, isFigure } from "./display-figure.ts";
 import { frameBundle } from "./display-frame.ts";
 import { imageBundle } from "./display-image.ts";
 import { withoutAsyncIds } from "./owner.ts";
+import { toPlainJson } from "./plain-json.ts";
 import { describeError } from "./traceback.ts";
 import type { MimeBundle } from "./worker-channel.ts";
 
@@ -51,13 +52,8 @@ function checked(data: unknown, value: unknown): MimeBundle {
     throw new TypeError(`Jupyter.display must return an object of MIME types; it returned ${typeof data}`);
   }
   // Sent as JSON, so it is made JSON here, where an error can still be shown.
-  const plain = JSON.parse(JSON.stringify(data, plainArrays)) as Record<string, unknown>;
+  const plain = JSON.parse(toPlainJson(data)) as Record<string, unknown>;
   return { data: "text/plain" in plain ? plain : { ...plain, "text/plain": plainName(value) }, metadata: {} };
-}
-
-/** For JSON.stringify, which writes typed arrays as objects. */
-export function plainArrays(_key: string, value: unknown): unknown {
-  return ArrayBuffer.isView(value) && !(value instanceof DataView) ? Array.from(value as never) : value;
 }
 
 function failed(value: unknown, error: unknown): MimeBundle {

@@ -100,11 +100,14 @@ async function execute({ id, script, expressions }: Extract<ToWorker, { type: "e
 const input = new Socket({ fd: WORKER_FD.in, readable: true, writable: false });
 onJsonLines<ToWorker>(input, (message) => {
   if (message.type === "execute") {
-    void execute(message).then((outcome) => {
-      // What native code and child processes wrote comes before these marks, and so belongs to this cell.
-      for (const fd of [1, 2]) writeFully(fd, mark);
-      send({ type: "done", id: message.id, outcome });
-    });
+    const failed = (error: unknown): Outcome => ({ status: "error", error: describeError(error) });
+    void execute(message)
+      .catch(failed)
+      .then((outcome) => {
+        // What native code and child processes wrote comes before these marks, and so belongs to this cell.
+        for (const fd of [1, 2]) writeFully(fd, mark);
+        send({ type: "done", id: message.id, outcome });
+      });
   } else {
     try {
       guard(() => comms.receive(message));
