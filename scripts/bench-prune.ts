@@ -52,34 +52,34 @@ async function bench(checkpoint: Checkpoint | null): Promise<void> {
     originals.push(checkpoint ? (await checkpoint.read(name)).data : random.slice(0, elementCount(shape)));
   }
 
-  const copyTimes: number[] = [];
-  const times = benchmarks.map((): number[] => []);
+  const copies: Timing[] = [];
+  const prunings = benchmarks.map((): Timing[] => []);
   for (let run = 0; run < Number(values.runs); run++) {
     for (const [index, options] of benchmarks.entries()) {
       const plan = planPruning(options);
-      const start = performance.now();
-      for (const [tensor, { data }] of weights.tensors.entries()) data.set(originals[tensor]!);
-      const copied = performance.now();
-      await weights.prune(plan);
-      times[index]!.push(performance.now() - copied);
-      copyTimes.push(copied - start);
+      const copy = () => weights.tensors.forEach(({ data }, tensor) => void data.set(originals[tensor]!));
+      copies.push(await timed(copy));
+      prunings[index]!.push(await timed(() => weights.prune(plan)));
     }
   }
 
-  const copy = median(copyTimes);
+  const copyMs = median(copies.map(({ wallMs }) => wallMs));
   const what = checkpoint ? checkpoint.name : "random weights";
   console.log(`${infos.length} tensors, ${(bytes / 2).toLocaleString("en-US")} bfloat16 weights in memory (${what});`);
   console.log(`${threads} threads on ${cpus().length} cores (${cpus()[0]!.model.trim()}), node ${process.version},`);
   console.log(`load ${loadavg()[0]!.toFixed(1)}; milliseconds of ${values.runs} runs, after one copy each\n`);
-  console.log("| select and zero half | first | fastest | median | slowest | median / copy |");
-  console.log("|---|---:|---:|---:|---:|---:|");
-  const row = (label: string, all: number[]) => {
-    const cells = [all[0]!, Math.min(...all), median(all), Math.max(...all)].map((time) => time.toFixed(1));
-    console.log(`| ${label} | ${cells.join(" | ")} | ${(median(all) / copy).toFixed(1)} |`);
+  console.log("| select and zero half | first | fastest | median | slowest | median / copy | processor time, median |");
+  console.log("|---|---:|---:|---:|---:|---:|---:|");
+  const row = (label: string, timings: readonly Timing[]) => {
+    const wall = timings.map(({ wallMs }) => wallMs);
+    const cells = [wall[0]!, Math.min(...wall), median(wall), Math.max(...wall), median(wall) / copyMs];
+    const cpu = median(timings.map(({ cpuMs }) => cpuMs));
+    console.log(`| ${label} | ${[...cells, cpu].map((cell) => cell.toFixed(1)).join(" | ")} |`);
   };
-  row("copy of the bytes, one thread", copyTimes);
-  for (const [index, { method, pattern = "tensor" }] of benchmarks.entries())
-    row(`${method}, ${pattern}`, times[index]!);
+  row("copy of the bytes, one thread", copies);
+  for (const [index, { method, pattern = "tensor" }] of benchmarks.entries()) {
+    row(`${method}, ${pattern}`, prunings[index]!);
+  }
 
   if (values.peer === undefined) return;
   if (!checkpoint) return console.error("missing --model: the peer needs one");
@@ -92,6 +92,19 @@ async function bench(checkpoint: Checkpoint | null): Promise<void> {
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+/** Processor time is that of all threads together; it says more than the clock where others use the cores too. */
+interface Timing {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+}
+
+async function timed(work: () => void | Promise<void>): Promise<Timing> {
+  const [start, before] = [performance.now(), process.cpuUsage()];
+  await work();
+  const { user, system } = process.cpuUsage(before);
+  return { wallMs: performance.now() - start, cpuMs: (user + system) / 1000 };
 }
 
 /** The 126 linear layers inside the blocks. */
