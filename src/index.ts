@@ -7,6 +7,7 @@ export { type EvaluateOptions, evaluate } from "./evaluate/evaluate.ts";
 export type { Evaluation } from "./evaluate/evaluation.ts";
 export { perplexity } from "./evaluate/perplexity.ts";
 export { writeResults } from "./evaluate/results.ts";
+export { wikitextPerplexity } from "./evaluate/wikitext-perplexity.ts";
 export { exportModel } from "./model/export.ts";
 export type { LanguageModel } from "./model/language-model.ts";
 export { loadLanguageModel } from "./model/load.ts";

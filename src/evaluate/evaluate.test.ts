@@ -30,6 +30,7 @@ const shortest: LanguageModel = {
   specialTokens: { pad: ["<pad>", 0], eos: ["<eos>", 1], bos: ["<bos>", 2] },
   loglikelihood: async (requests) =>
     requests.map(({ continuation }) => ({ sum: -continuation.length, isGreedy: false })),
+  encode: (text) => [...text].map((character) => character.codePointAt(0)!),
   loglikelihoodTokens: async (windows) => windows.map((window) => -window.length),
   loglikelihoodRolling: async (texts) => texts.map(({ length }) => -length),
   generateUntil: async (requests) => requests.map(({ context }) => ` ${context.length} `),

@@ -43,6 +43,8 @@ export interface LanguageModel {
   readonly specialTokens: SpecialTokens;
   /** Absent where the tokenizer has none, as with base models. */
   readonly chatTemplate?: ChatTemplate;
+  /** Token ids of a text, without BOS. */
+  encode(text: string): number[];
   loglikelihood(
     requests: readonly LoglikelihoodRequest[],
     options?: AskOptions<Loglikelihood>,

@@ -77,6 +77,8 @@ export async function loadLanguageModel(
     specialTokens: tokenizer.specialTokens,
     ...(chatTemplate && { chatTemplate }),
 
+    encode: (text) => tokenizer.encode(text, { addSpecialTokens: false }),
+
     loglikelihood: async (requests, options = {}) =>
       await scoreSequences(
         requests.map((request) => encodeRequest(tokenizer, request, maxLength)),

@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { openCheckpointFile } from "../checkpoint/open.ts";
+import { loadLanguageModel } from "../model/load.ts";
+import { tinyModel } from "../testing.test-helper.ts";
+import { tokenWindows, wikitextPerplexity } from "./wikitext-perplexity.ts";
+
+test("cuts whole windows, each with BOS", () => {
+  assert.deepEqual(tokenWindows([5, 6, 7, 8, 9], 2, 3), [
+    [2, 5, 6],
+    [2, 7, 8],
+  ]);
+  assert.deepEqual(tokenWindows([5], 2, 3), []);
+});
+
+test("takes the whole text as one, window by window", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "prunelab-perplexity-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  mkdirSync(join(folder, "wikitext2"));
+  const text = " \n = A = \n \n One article . \n = B = \n \n And another one . \n";
+  writeFileSync(join(folder, "wikitext2/wiki.test.raw"), text);
+  const model = await loadLanguageModel(await openCheckpointFile(tinyModel));
+  const ids = model.encode(text);
+  const seen = await wikitextPerplexity(model, { folder, windowTokens: 9, limit: 2 });
+  const sums = await model.loglikelihoodTokens([
+    [2, ...ids.slice(0, 8)],
+    [2, ...ids.slice(8, 16)],
+  ]);
+  assert.deepEqual(seen, { perplexity: Math.exp(-(sums[0]! + sums[1]!) / 16), windows: 2 });
+  assert.equal((await wikitextPerplexity(model, { folder, windowTokens: 9 })).windows, Math.floor(ids.length / 8));
+  await model.release();
+});
