@@ -1,5 +1,4 @@
 /** The kernel's command: what a kernelspec starts. */
-import { parseArgs } from "node:util";
 import { readConnection } from "./connection.ts";
 import { KernelError } from "./errors.ts";
 import { runInstall, runUninstall } from "./install.ts";
@@ -9,14 +8,10 @@ import { startServer } from "./server.ts";
 const USAGE = "usage: main.js run [--no-check] <connection file> | install | uninstall";
 
 async function run(args: string[]): Promise<void> {
-  const { values, positionals } = parseArgs({
-    args,
-    options: { "no-check": { type: "boolean" } },
-    allowPositionals: true,
-  });
-  const [path] = positionals;
-  if (path === undefined) throw new KernelError(USAGE);
-  const check = !values["no-check"] && process.env.PRUNELAB_CHECK !== "0";
+  const noCheck = args[0] === "--no-check";
+  const [path, ...more] = noCheck ? args.slice(1) : args;
+  if (path === undefined || path.startsWith("-") || more.length > 0) throw new KernelError(USAGE);
+  const check = !noCheck && process.env.PRUNELAB_CHECK !== "0";
   const server = await startServer(readConnection(path), { check, historyPath: historyPath() });
   process.on("SIGINT", server.interrupt);
   const terminated = new Promise<void>((resolve) => {

@@ -33,6 +33,8 @@ export interface Session {
 
 /** A cell that has not stopped by then is lost with its process. */
 const INTERRUPT_WAIT_MS = 2500;
+/** A cell that has not stopped by then may be waiting for a process that it started. */
+const GROUP_WAIT_MS = 200;
 
 interface Running {
   id: string;
@@ -137,10 +139,15 @@ export function startSession(language: LanguageService, events: SessionEvents): 
         const value = "stopped by the user before it ran";
         return stopped.settle({ status: "error", error: { name, value, traceback: [`${name}: ${value}`] } });
       }
+      // A cell that waits for input blocks its process; the answer stops it.
       if (waitsForInput) worker.answerInput({ interrupted: true });
+      else worker.interrupt("process");
       waitsForInput = false;
-      worker.interrupt();
       if (!stopped) return;
+      // Not at once: Node lets SIGINT end the process in the moment after a child process has died of it.
+      setTimeout(() => {
+        if (running === stopped) worker.interrupt("group");
+      }, GROUP_WAIT_MS).unref();
       setTimeout(() => {
         if (running !== stopped) return;
         const stuck = worker;

@@ -32,7 +32,7 @@ export function transpileCell(source: string, file: string): Script {
     },
     transformers: { before: [rewriteCell], after: [useLet] },
   });
-  const body = outputText.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n");
+  const body = outputText.replace(/(^|\n)\/\/# sourceMappingURL=.*\s*$/, "\n");
   return { file, source, map: sourceMapText, code: `"use strict";\n${body}\n//# sourceURL=${file}` };
 }
 

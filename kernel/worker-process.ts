@@ -25,8 +25,8 @@ export interface WorkerEvents {
 export interface WorkerProcess {
   send(message: ToWorker): void;
   answerInput(reply: InputReply): void;
-  /** Sends SIGINT to the process and to what it started. */
-  interrupt(): void;
+  /** Sends SIGINT to the process, or also to what it started. */
+  interrupt(whom: "process" | "group"): void;
   kill(): void;
   /** Lets the process end by itself, for a moment. */
   close(): Promise<void>;
@@ -103,10 +103,10 @@ export function startWorkerProcess(events: WorkerEvents): WorkerProcess {
     events.onExit(reason);
   });
 
-  function signal(name: NodeJS.Signals): void {
+  function signal(name: NodeJS.Signals, whom: "process" | "group"): void {
     if (child.pid === undefined) return;
     try {
-      process.kill(process.platform === "win32" ? child.pid : -child.pid, name);
+      process.kill(whom === "process" || process.platform === "win32" ? child.pid : -child.pid, name);
     } catch {
       // It has gone already.
     }
@@ -115,13 +115,13 @@ export function startWorkerProcess(events: WorkerEvents): WorkerProcess {
   return {
     send: (message) => void input.write(`${JSON.stringify(message)}\n`),
     answerInput: (reply) => void answers.write(`${JSON.stringify(reply)}\n`),
-    interrupt: () => signal("SIGINT"),
-    kill: () => signal("SIGKILL"),
+    interrupt: (whom) => signal("SIGINT", whom),
+    kill: () => signal("SIGKILL", "group"),
     close: async () => {
       input.end();
       const tooLong = new Promise((resolve) => setTimeout(resolve, CLOSE_WAIT_MS).unref());
       await Promise.race([exit, tooLong]);
-      signal("SIGKILL");
+      signal("SIGKILL", "group");
     },
   };
 }
