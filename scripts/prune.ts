@@ -9,7 +9,7 @@ import { terminalProgress } from "./progress.ts";
 const help = `usage: prunelab prune --output <folder> [options]
 
 --model <id or path>   default ${defaultModel}
---method <name>        magnitude (default) or random
+--method <name>        magnitude (default), random, wanda, ria, sparsegpt or admm
 --sparsity <share>     in [0, 1); default 0.5
 --pattern <name>       tensor (default), row, global, or n:m such as 2:4
 --scope <regexp>       names of the tensors to prune; default: the linear layers inside the blocks
