@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs Jupyter's own tools on the kernel, in a Python environment of its own: conformance, runners, and a browser.
-# Usage: ci-kernel.sh [an environment to reuse]. Needs python3 and, for the browser, a Debian with chromium.
+# Runs Jupyter's own tools on the kernel, in a Python environment of its own: conformance and runners.
+# Usage: ci-kernel.sh [an environment to reuse]. Needs python3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -29,9 +29,3 @@ if [ -f "$peers/test_kernel.py" ]; then
   (cd "$peers" && PRUNELAB_HISTORY=$work/history-2 python -m unittest -v test_kernel)
 fi
 python -m pytest -q -p no:cacheprovider "$root/kernel/python/tests/test_runners.py"
-
-cd "$root"
-if ! command -v chromium >/dev/null && command -v apt-get >/dev/null; then
-  apt-get update -qq && apt-get install -y -qq chromium
-fi
-node --import tsx scripts/check-jupyterlab.ts "$environment/bin/jupyter" "${PRUNELAB_SCREENSHOTS:-$work/screenshots}"
