@@ -56,28 +56,26 @@ interface ProgressBar {
   close(): void;
 }
 interface ProgressOptions { total?: number; label?: string }
-declare global {
-  const display: Display;
-  /** Removes the outputs of the cell; with \`wait\`, as soon as a new one comes. */
-  function clearOutput(options?: { wait?: boolean }): void;
-  /** HTML that shows itself; inserted values are escaped, but for the results of \`html\` and \`svg\`. */
-  const html: MarkupTag;
-  /** SVG that shows itself; inserted values are escaped. */
-  const svg: MarkupTag;
-  /** Markdown that shows itself. */
-  const md: MarkupTag;
-  /** A progress bar that updates in place. */
-  function progress(total: number, label?: string): ProgressBar;
-  /** Goes through the values and shows how far it is. */
-  function progress<T>(values: Iterable<T>, options?: ProgressOptions): Iterable<T>;
-  function progress<T>(values: AsyncIterable<T>, options?: ProgressOptions): AsyncIterable<T>;
-  /** Asks for a line of text and waits for it. */
-  function prompt(message?: string, fallback?: string): string;
-  /** Asks for yes or no and waits for it. */
-  function confirm(message?: string): boolean;
-  /** Asks for a password, which is not shown, and waits for it. */
-  function promptPassword(message?: string): string;
-  /** Channels to widgets in the front end. */
-  const comms: Comms;
-}
+declare const display: Display;
+/** Removes the outputs of the cell; with \`wait\`, as soon as a new one comes. */
+declare function clearOutput(options?: { wait?: boolean }): void;
+/** HTML that shows itself; inserted values are escaped, but for the results of \`html\` and \`svg\`. */
+declare const html: MarkupTag;
+/** SVG that shows itself; inserted values are escaped. */
+declare const svg: MarkupTag;
+/** Markdown that shows itself. */
+declare const md: MarkupTag;
+/** A progress bar that updates in place. */
+declare function progress(total: number, label?: string): ProgressBar;
+/** Goes through the values and shows how far it is. */
+declare function progress<T>(values: Iterable<T>, options?: ProgressOptions): Iterable<T>;
+declare function progress<T>(values: AsyncIterable<T>, options?: ProgressOptions): AsyncIterable<T>;
+/** Asks for a line of text and waits for it. */
+declare function prompt(message?: string, fallback?: string): string;
+/** Asks for yes or no and waits for it. */
+declare function confirm(message?: string): boolean;
+/** Asks for a password, which is not shown, and waits for it. */
+declare function promptPassword(message?: string): string;
+/** Channels to widgets in the front end. */
+declare const comms: Comms;
 `;

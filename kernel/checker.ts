@@ -1,6 +1,5 @@
 /** Checks cells with tslab's converter, and remembers what the earlier ones declared. */
 import type { QuickInfo } from "typescript";
-import { cellGlobals } from "./cell-globals.ts";
 import { prepareCell } from "./cell-source.ts";
 import { type CellConverter, createCellConverter, type Diagnostic } from "./converter.ts";
 import { signatureAt } from "./signature.ts";
@@ -26,7 +25,6 @@ export function createChecker(): Checker {
   let converter = createCellConverter();
   let isStale = false;
   let declared = "";
-  const previous = () => cellGlobals + declared;
 
   function current(): CellConverter {
     if (isStale) {
@@ -38,7 +36,7 @@ export function createChecker(): Checker {
   }
 
   function check(source: string): ReturnType<Checker["check"]> {
-    const { diagnostics, declOutput = "" } = current().convert(previous(), prepareCell(source));
+    const { diagnostics, declOutput = "" } = current().convert(declared, prepareCell(source));
     isStale = diagnostics.some(({ code }) => code === MODULE_NOT_FOUND);
     return {
       diagnostics,
@@ -62,9 +60,9 @@ export function createChecker(): Checker {
       );
       if (untyped.diagnostics.length === 0) untyped.commit();
     },
-    complete: (source, position) => current().complete(previous(), source, position),
+    complete: (source, position) => current().complete(declared, source, position),
     signature: (name, position) => signatureAt(converter.program(), name, position),
-    inspect: (source, position) => current().inspect(previous(), source, position),
+    inspect: (source, position) => current().inspect(declared, source, position),
     reset: () => {
       declared = "";
     },

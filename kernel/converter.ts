@@ -1,7 +1,8 @@
 /** tslab's converter, with the options that Node's modules need, and with file watching that costs nothing. */
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { CompletionInfo, Program, QuickInfo, System } from "typescript";
+import type { CompletionInfo, Program, QuickInfo, SourceFile, System } from "typescript";
+import { cellGlobals } from "./cell-globals.ts";
 import { requireHere, ts } from "./typescript.ts";
 
 /** `line` and `character` count from 0. */
@@ -37,7 +38,7 @@ export interface CellConverter extends TslabConverter {
   program(): Program;
 }
 
-type CreateHost = (files: unknown, options: object, system: System, ...rest: unknown[]) => unknown;
+type CreateHost = (files: string[], options: object, system: System, ...rest: unknown[]) => unknown;
 type WatchCallback = (path: string, kind: number) => void;
 
 /** The two files that tslab makes up in memory. */
@@ -52,37 +53,84 @@ export const CELL_FILE = "__tslab__.ts";
  */
 export function createCellConverter(): CellConverter {
   const refreshers: (() => void)[] = [];
-  let builder: { getProgram(): Program } | undefined;
+  let builder: Builder | undefined;
+  let isFirstLook = false;
   const createHost = (ts as unknown as { createWatchCompilerHost: CreateHost }).createWatchCompilerHost;
   host = (files, options, system, ...rest) => {
     refreshers.push(watchLocalFiles(system));
-    return observed(createHost(files, { ...options, ...compilerOptions() }, system, ...rest), (made) => {
+    const roots = [...files, addGlobals(system), ...nodeTypes()];
+    return observed(createHost(roots, { ...options, ...compilerOptions() }, system, ...rest), (made) => {
       builder = made;
+      return withLocalsHiddenOnce(made, () => {
+        const isHidden = isFirstLook;
+        isFirstLook = false;
+        return isHidden;
+      });
     });
   };
   const converter = loadTslab().createConverter();
-  const types = nodeTypes();
+  const convertOnce = (previous: string, source: string) => {
+    isFirstLook = true;
+    try {
+      return converter.convert(previous, source + exportAll(source));
+    } finally {
+      isFirstLook = false;
+    }
+  };
+  const refresh = () => {
+    for (const look of refreshers) look();
+  };
   const fresh = () => {
-    for (const refresh of refreshers) refresh();
+    refresh();
     return converter;
   };
   return {
-    convert: (previous, source) => fresh().convert(types + previous, source),
-    inspect: (previous, source, position) => fresh().inspect(types + previous, source, position),
-    complete: (previous, source, position) => fresh().complete(types + previous, source, position),
-    program: () => (builder as { getProgram(): Program }).getProgram(),
+    convert: (previous, source) => {
+      refresh();
+      return convertOnce(previous, source);
+    },
+    inspect: (previous, source, position) => fresh().inspect(previous, source, position),
+    complete: (previous, source, position) => fresh().complete(previous, source, position),
+    program: () => (builder as Builder).getProgram(),
     close: () => converter.close(),
   };
 }
 
-/** tslab sets the host's `afterProgramCreate`; this hears of each program beside it. */
-function observed(host: unknown, onProgram: (builder: { getProgram(): Program }) => void): unknown {
-  let original: (builder: { getProgram(): Program }) => void = () => {};
+interface Builder {
+  getProgram(): Program;
+  getSourceFile(name: string): (SourceFile & { locals?: unknown }) | undefined;
+}
+
+/**
+ * tslab compiles a cell that declares something twice: first to learn the names, then with an export of them all. Here the
+ * cell comes with that export, and the first look at its names, through this builder, finds none.
+ */
+function withLocalsHiddenOnce(builder: Builder, isHidden: () => boolean): Builder {
+  const getSourceFile = (name: string) => {
+    const file = builder.getSourceFile(name);
+    if (file && name.endsWith(`/${CELL_FILE}`) && isHidden()) {
+      const { locals } = file;
+      const restore = () => Object.defineProperty(file, "locals", { value: locals, writable: true, enumerable: true });
+      Object.defineProperty(file, "locals", { get: () => void restore(), configurable: true });
+    }
+    return file;
+  };
+  return Object.create(builder, { getSourceFile: { value: getSourceFile } }) as Builder;
+}
+
+/** An export of every name that a cell declares, as tslab would put it behind the cell. */
+function exportAll(source: string): string {
+  const file = ts.createSourceFile("cell.ts", CELL_PREFIX + source, ts.ScriptTarget.Latest, true);
+  (ts as unknown as { bindSourceFile(file: SourceFile, options: object): void }).bindSourceFile(file, {});
+  const { locals } = file as unknown as { locals?: Map<string, unknown> };
+  return locals && locals.size > 0 ? `\nexport {${[...locals.keys()].join(", ")}}` : "";
+}
+
+/** tslab sets the host's `afterProgramCreate`; this hears of each program first, and may put another in its place. */
+function observed(host: unknown, onProgram: (builder: Builder) => Builder): unknown {
+  let original: (builder: Builder) => void = () => {};
   Object.defineProperty(host, "afterProgramCreate", {
-    get: () => (builder: { getProgram(): Program }) => {
-      onProgram(builder);
-      original(builder);
-    },
+    get: () => (builder: Builder) => original(onProgram(builder)),
     set: (callback: typeof original) => {
       original = callback;
     },
@@ -104,6 +152,15 @@ function loadTslab(): { createConverter(): TslabConverter } {
   tslab = requireHere("tslab/dist/converter.js") as { createConverter(): TslabConverter };
   if (cached) cached.exports = ts;
   return tslab;
+}
+
+/** Puts the cells' own globals into a file in memory; unlike declarations in each cell they are then read once. */
+function addGlobals(system: System): string {
+  const path = join(process.cwd(), "__prunelab_globals__.d.ts");
+  const { readFile, fileExists } = system;
+  system.readFile = (name, encoding) => (name === path ? cellGlobals : readFile(name, encoding));
+  system.fileExists = (name) => name === path || fileExists(name);
+  return path;
 }
 
 function compilerOptions(): object {
@@ -139,12 +196,11 @@ function watchLocalFiles(system: System): () => void {
   };
 }
 
-/** An import of Node's types where no folder above the notebook has them: tslab looks only in its own for another copy. */
-function nodeTypes(): string {
+/** Node's types, where no folder above the notebook has them: tslab looks only in its own for another copy. */
+function nodeTypes(): string[] {
   for (let folder = process.cwd(); ; folder = dirname(folder)) {
-    if (existsSync(join(folder, "node_modules", "@types", "node", "package.json"))) return "";
+    if (existsSync(join(folder, "node_modules", "@types", "node", "package.json"))) return [];
     if (folder === dirname(folder)) break;
   }
-  const types = dirname(requireHere.resolve("@types/node/package.json"));
-  return `import type {} from ${JSON.stringify(join(types, "index.d.ts"))};\n`;
+  return [join(dirname(requireHere.resolve("@types/node/package.json")), "index.d.ts")];
 }

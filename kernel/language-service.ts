@@ -8,7 +8,7 @@ export type LanguageService = {
 } & { close(): void };
 
 /** Enough for the types of the packages that notebooks import; a runaway type ends the thread, not the kernel. */
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 2048, maxYoungGenerationSizeMb: 16 };
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 2048, maxYoungGenerationSizeMb: 48 };
 
 export function startLanguageService(): LanguageService {
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();

@@ -5,10 +5,12 @@ import { type Checker, createChecker } from "./checker.ts";
 import { isComplete } from "./completeness.ts";
 import { completeCell } from "./completion.ts";
 import { describeDiagnostics } from "./diagnostics.ts";
+import { collectWhenIdle } from "./idle-collection.ts";
 import { inspectCell } from "./inspection.ts";
 import type { Language, LanguageReply, LanguageRequest } from "./language-messages.ts";
 import { transpileCell } from "./transpile.ts";
 
+const touch = collectWhenIdle();
 let started: Checker | undefined;
 let planned: () => void = () => {};
 /** Cells that ran unchecked; they are read when something asks about their names. */
@@ -50,12 +52,14 @@ parentPort?.on("message", ({ id, method, params }: LanguageRequest) => {
     reply.failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
   }
   parentPort?.postMessage(reply);
+  touch();
 });
 
 // Started before the first question comes, since it takes most of a second.
 setImmediate(() => {
   try {
     checker();
+    touch();
   } catch {
     // The first question tries again, and is told why.
   }
