@@ -89,7 +89,10 @@ describe("a value's bundle", () => {
       ],
       layout: {},
     };
-    assert.match(String((await (toBundle(broken) as Promise<MimeBundle>)).data["text/plain"]), /cannot display it: Error: no/);
+    assert.match(
+      String((await (toBundle(broken) as Promise<MimeBundle>)).data["text/plain"]),
+      /cannot display it: Error: no/,
+    );
   });
 
   it("escapes what html and svg insert, but not their own results", () => {

@@ -6,11 +6,15 @@ import type { Documentation } from "./language-messages.ts";
 
 export function inspectCell(checker: Checker, source: string, position: number): Documentation | undefined {
   const at = toUnits(source, position);
-  // A cursor behind a name, or behind its opening bracket, still means the name.
-  const before = /[\w$]\(?$/.exec(source.slice(0, at));
-  const info = checker.inspect(source, at) ?? (before ? checker.inspect(source, at - before[0].length) : undefined);
-  // An unknown name is said to be of any type, and of no kind.
-  if (!info || (info.kind as string) === "") return undefined;
+  const before = /[\w$]$/.test(source.slice(0, at)) ? at - 1 : undefined;
+  const called = calleeEnd(source, at);
+  // A cursor behind a name, or in the arguments of its call, still means the name.
+  const info = [at, before, called].flatMap((place) => {
+    // An unknown name is said to be of any type, and of no kind.
+    const found = place === undefined ? undefined : checker.inspect(source, place);
+    return found && (found.kind as string) !== "" ? [found] : [];
+  })[0];
+  if (!info) return undefined;
   const join = (parts: readonly { text: string }[] | undefined) => (parts ?? []).map(({ text }) => text).join("");
   const signature = join(info.displayParts);
   const comment = join(info.documentation);
@@ -37,4 +41,14 @@ export function inspectCell(checker: Checker, source: string, position: number):
       "text/html": html.join(""),
     },
   };
+}
+
+/** The last position in the name before the bracket that is open at `at`, or that closes right before it. */
+function calleeEnd(source: string, at: number): number | undefined {
+  let depth = source[at - 1] === ")" ? -1 : 0;
+  for (let i = at - 1; i > 0; i--) {
+    if (source[i] === ")") depth++;
+    else if (source[i] === "(" && depth-- === 0) return i - 1;
+  }
+  return undefined;
 }

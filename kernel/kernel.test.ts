@@ -292,6 +292,8 @@ display({ [Symbol.for("Jupyter.display")]: async () => ({ "text/plain": "slow" }
       String((content.data as Content)["text/markdown"]),
       /```typescript\n\(method\) Math\.abs\(x: number\): number/,
     );
+    const inside = await kernel.request("inspect_request", { code: "Math.max(1, (2), ", cursor_pos: 17 });
+    assert.match(String(mime(inside.content, "text/plain")), /Math\.max/);
     const nothing = await kernel.request("inspect_request", { code: "nope_nope", cursor_pos: 4 });
     assert.equal(nothing.content.found, false);
   });

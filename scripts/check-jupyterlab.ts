@@ -1,0 +1,174 @@
+/** Opens a notebook in JupyterLab in a real browser and uses the kernel as a person does; leaves screenshots. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { chromium, type Page } from "playwright-core";
+
+const USAGE = "usage: check-jupyterlab.ts <path of the jupyter command> <folder for screenshots>";
+const [jupyter, screenshots] = process.argv.slice(2);
+if (!jupyter || !screenshots) {
+  console.error(USAGE);
+  process.exit(1);
+}
+const browserPath = ["/usr/bin/chromium", "/usr/bin/google-chrome"].find((path) => existsSync(path));
+if (!browserPath) {
+  console.error("no browser found; install chromium");
+  process.exit(1);
+}
+
+const TOKEN = "check";
+const CELLS = [
+  'console.log("hello from the kernel");\nconst kept: number = 20;\nkept + 1',
+  "async function outer() {\n  await 1;\n  throw new RangeError('too far: ' + kept);\n}\nawait outer();",
+  'const wrong: number = "text";',
+  `({
+  data: [{ type: "bar", x: ["dense", "pruned"], y: [0.435, 0.295], error_y: { type: "data", array: [0.035, 0.032] } }],
+  layout: { title: { text: "HellaSwag accuracy" }, yaxis: { title: { text: "accuracy" } }, height: 300 },
+})`,
+  "display(md`**Markdown** with $x^2$`);\nhtml`<b>$" + '{"<escaped>"}</b>`',
+  "for (const step of progress([1, 2, 3, 4], { label: 'steps' })) await new Promise((done) => setTimeout(done, 150));",
+  "new Map([['a', 1], ['b', 2]])",
+];
+
+const folder = mkdtempSync(join(tmpdir(), "prunelab-lab-"));
+mkdirSync(screenshots, { recursive: true });
+writeFileSync(join(folder, "check.ipynb"), JSON.stringify(notebook(CELLS)));
+
+function notebook(sources: string[]) {
+  const cells = sources.map((source, i) => ({
+    cell_type: "code",
+    id: `cell-${i}`,
+    source,
+    metadata: {},
+    outputs: [],
+    execution_count: null,
+  }));
+  const kernelspec = { name: "prunelab", display_name: "TypeScript (Prunelab)", language: "typescript" };
+  return { cells, metadata: { kernelspec }, nbformat: 4, nbformat_minor: 5 };
+}
+
+/** Resolves with the address once the server listens. */
+function startServer(): Promise<{ server: ChildProcess; address: string }> {
+  const options = ["--no-browser", "--allow-root", "--ServerApp.port=0", `--IdentityProvider.token=${TOKEN}`];
+  const server = spawn(jupyter as string, ["lab", ...options, `--ServerApp.root_dir=${folder}`], {
+    stdio: ["ignore", "ignore", "pipe"],
+    detached: true,
+  });
+  return new Promise((resolve, reject) => {
+    let log = "";
+    server.stderr.on("data", (chunk: Buffer) => {
+      log += chunk.toString();
+      const address = /(http:\/\/(?:127\.0\.0\.1|localhost):\d+\/)lab/.exec(log)?.[1];
+      if (address) resolve({ server, address });
+    });
+    server.on("exit", (code) => reject(new Error(`jupyter lab ended with ${code}: ${log}`)));
+  });
+}
+
+async function use(page: Page, address: string): Promise<void> {
+  const shot = (name: string) => page.screenshot({ path: join(screenshots as string, `${name}.png`) });
+  const status = (text: string) => page.locator(`.jp-Notebook-ExecutionIndicator[data-status="${text}"]`).waitFor();
+  const output = (cell: number) => page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-OutputArea");
+  const prompt = (cell: number) => page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-InputPrompt");
+
+  await page.goto(`${address}lab/tree/check.ipynb?token=${TOKEN}&reset`);
+  await page.locator(".jp-Notebook .jp-CodeCell").first().waitFor();
+  await status("idle");
+  await shot("1-opened");
+
+  // Cell by cell, since a failing one ends "run all".
+  await page.locator(".jp-Notebook .jp-CodeCell").first().locator(".cm-content").click();
+  for (let cell = 0; cell < CELLS.length; cell++) {
+    await page.keyboard.press("Shift+Enter");
+    await prompt(cell)
+      .filter({ hasText: `[${cell + 1}]` })
+      .waitFor();
+  }
+  await status("idle");
+  assert.match((await output(0).textContent()) ?? "", /hello from the kernel\s+.*21/s);
+  const failed = (await output(1).textContent()) ?? "";
+  assert.match(failed, /RangeError: too far: 20/);
+  assert.match(failed, /---> 3 \|/);
+  assert.match((await output(2).textContent()) ?? "", /TS2322: Type 'string' is not assignable to type 'number'/);
+  // JupyterLab has no renderer for plotly's own type, so the picture shows.
+  assert.equal(
+    await output(3).locator("img[src^='data:image/svg+xml'], .jp-RenderedSVG svg, .jp-RenderedSVG img").count(),
+    1,
+  );
+  assert.equal(await output(4).locator(".jp-RenderedMarkdown strong").textContent(), "Markdown");
+  assert.equal(await output(4).locator(".jp-RenderedHTMLCommon b").last().textContent(), "<escaped>");
+  assert.match((await output(5).textContent()) ?? "", /4\/4/);
+  assert.equal(await output(6).locator("table tbody tr").count(), 2);
+  await page.locator(".jp-Notebook .jp-CodeCell").first().scrollIntoViewIfNeeded();
+  await shot("2-output-and-errors");
+  await output(3).scrollIntoViewIfNeeded();
+  await shot("3-plot");
+  await output(6).scrollIntoViewIfNeeded();
+  await shot("4-markup-and-tables");
+
+  // The cell that Shift+Enter made at the end.
+  const last = CELLS.length;
+  await page.keyboard.type("Math.ab");
+  await page.keyboard.press("Tab");
+  await page.locator(".jp-Completer").waitFor();
+  assert.match((await page.locator(".jp-Completer").textContent()) ?? "", /abs/);
+  await shot("5-completion");
+  await page.keyboard.press("Enter");
+  await page.locator(".jp-Completer").waitFor({ state: "hidden" });
+  await page.keyboard.type("(-3)");
+  await page.keyboard.press("Shift+Tab");
+  await page.locator(".jp-Tooltip").waitFor();
+  assert.match((await page.locator(".jp-Tooltip").textContent()) ?? "", /Math\.abs\(x: number\): number/);
+  await shot("6-documentation");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Shift+Enter");
+  await prompt(last)
+    .filter({ hasText: /\[\d+\]/ })
+    .waitFor();
+  assert.match((await output(last).textContent()) ?? "", /3/);
+
+  await page.keyboard.type("while (true) {}");
+  await page.keyboard.press("Shift+Enter");
+  await status("busy");
+  await page.locator('[data-command="notebook:interrupt-kernel"], button[title*="Interrupt"]').first().click();
+  await status("idle");
+  assert.match((await output(last + 1).textContent()) ?? "", /KeyboardInterrupt/);
+  await page.keyboard.type("kept");
+  await page.keyboard.press("Shift+Enter");
+  await output(last + 2)
+    .filter({ hasText: "20" })
+    .waitFor();
+  await shot("7-interrupted-state-kept");
+
+  await page.locator('button[title*="Restart the kernel"], [data-command="notebook:restart-kernel"]').first().click();
+  await page.locator(".jp-Dialog .jp-mod-accept").click();
+  await status("idle");
+  await page.keyboard.type("typeof kept");
+  await page.keyboard.press("Shift+Enter");
+  await output(last + 3)
+    .filter({ hasText: "Cannot find name 'kept'" })
+    .waitFor();
+  await shot("8-restarted");
+  assert.match((await prompt(last + 3).textContent()) ?? "", /\[1\]/);
+}
+
+const { server, address } = await startServer();
+const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
+try {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  page.setDefaultTimeout(60_000);
+  try {
+    await use(page, address);
+  } catch (error) {
+    await page.screenshot({ path: join(screenshots, "failed.png") });
+    throw error;
+  }
+  console.log(`JupyterLab: all steps held; screenshots in ${resolve(screenshots)}`);
+} finally {
+  await browser.close();
+  process.kill(-(server.pid as number), "SIGTERM");
+  rmSync(folder, { recursive: true, force: true });
+}
