@@ -64,7 +64,16 @@ test("an unknown task and a limit of nothing are refused before anything is scor
   await assert.rejects(evaluate(shortest, ["hellaswag"], { limit: 0, ...demo }), PrunelabError);
 });
 
-test("a second run takes its answers from the first, also after a line was cut off", async () => {
+test("a second run takes its answers from the first, also after a line was cut off", async (t) => {
+  // A cache of its own: another run of these tests may have left its answers in the one that all share.
+  const usual = process.env.PRUNELAB_CACHE;
+  const own = mkdtempSync(join(tmpdir(), "prunelab-cache-"));
+  process.env.PRUNELAB_CACHE = own;
+  t.after(() => {
+    if (usual === undefined) delete process.env.PRUNELAB_CACHE;
+    else process.env.PRUNELAB_CACHE = usual;
+    rmSync(own, { recursive: true });
+  });
   const model = await loadLanguageModel(await openCheckpointFile(tinyModel));
   const options = { limit: 12, ...demo };
   const first = await evaluate(model, ["hellaswag"], options);
