@@ -56,6 +56,7 @@ interface ProgressBar {
   close(): void;
 }
 interface ProgressOptions { total?: number; label?: string }
+/** Shows a value below the cell; its methods show text or bytes of one MIME type. */
 declare const display: Display;
 /** Removes the outputs of the cell; with \`wait\`, as soon as a new one comes. */
 declare function clearOutput(options?: { wait?: boolean }): void;

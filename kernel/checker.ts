@@ -1,6 +1,7 @@
 /** Checks cells with tslab's converter, and remembers what the earlier ones declared. */
 import type { QuickInfo } from "typescript";
 import { prepareCell } from "./cell-source.ts";
+import { type Comment, commentAt } from "./comments.ts";
 import { type CellConverter, createCellConverter, type Diagnostic } from "./converter.ts";
 import { signatureAt } from "./signature.ts";
 import { ts } from "./typescript.ts";
@@ -13,7 +14,7 @@ export interface Checker {
   complete(source: string, position: number): ReturnType<CellConverter["complete"]>;
   /** The type of a name at a position of the source that was completed last; empty where there is none. */
   signature(name: string, position: number): string;
-  inspect(source: string, position: number): QuickInfo | undefined;
+  inspect(source: string, position: number): (QuickInfo & { hidden: Comment | undefined }) | undefined;
   /** Forgets what the cells declared. */
   reset(): void;
 }
@@ -62,7 +63,10 @@ export function createChecker(): Checker {
     },
     complete: (source, position) => current().complete(declared, source, position),
     signature: (name, position) => signatureAt(converter.program(), name, position),
-    inspect: (source, position) => current().inspect(declared, source, position),
+    inspect: (source, position) => {
+      const info = current().inspect(declared, source, position);
+      return info && { ...info, hidden: commentAt(converter.program(), position) };
+    },
     reset: () => {
       declared = "";
     },

@@ -17,8 +17,9 @@ export function inspectCell(checker: Checker, source: string, position: number):
   if (!info) return undefined;
   const join = (parts: readonly { text: string }[] | undefined) => (parts ?? []).map(({ text }) => text).join("");
   const signature = join(info.displayParts);
-  const comment = join(info.documentation);
-  const tags = (info.tags ?? []).map(({ name, text }) => ({ name, text: join(text) }));
+  const { hidden } = info;
+  const comment = join(info.documentation) || hidden?.text || "";
+  const tags = [...(info.tags ?? []).map(({ name, text }) => ({ name, text: join(text) })), ...(hidden?.tags ?? [])];
   const markdown = [
     "```typescript",
     signature,

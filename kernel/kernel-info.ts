@@ -1,12 +1,12 @@
 /** What the kernel says of itself. */
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { type Content, PROTOCOL_VERSION } from "./message.ts";
-import { requireHere } from "./typescript.ts";
 
 export function kernelInfo(): Content {
   const version = ownVersion();
-  const typescript = versionOf(requireHere.resolve("@tslab/typescript-for-tslab/package.json"));
+  const typescript = versionOf(createRequire(import.meta.url).resolve("@tslab/typescript-for-tslab/package.json"));
   return {
     status: "ok",
     protocol_version: PROTOCOL_VERSION,

@@ -294,6 +294,14 @@ display({ [Symbol.for("Jupyter.display")]: async () => ({ "text/plain": "slow" }
     );
     const inside = await kernel.request("inspect_request", { code: "Math.max(1, (2), ", cursor_pos: 17 });
     assert.match(String(mime(inside.content, "text/plain")), /Math\.max/);
+    for (const [code, pattern] of [
+      ["console", /const console: Console|var console: Console/],
+      ["clearOutput", /Removes the outputs of the cell/],
+      ['import { readFileSync } from "node:fs"; readFileSync', /Returns the contents of the `path`/],
+    ] as const) {
+      const found = await kernel.request("inspect_request", { code, cursor_pos: code.length });
+      assert.match(String(mime(found.content, "text/plain")), pattern);
+    }
     const nothing = await kernel.request("inspect_request", { code: "nope_nope", cursor_pos: 4 });
     assert.equal(nothing.content.found, false);
   });
