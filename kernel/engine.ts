@@ -140,14 +140,17 @@ function post(expression: string): void {
     (failure, reply) => {
       if (!mine || running !== mine) return;
       const thrown = (reply as { exceptionDetails?: { exception?: RemoteObject } } | undefined)?.exceptionDetails;
-      if (failure) mine.settle({ ok: false, error: new Error(`the engine failed: ${failure.message}`) });
-      else if (thrown) mine.settle({ ok: false, error: localValue(thrown.exception ?? {}) });
-      else {
+      // From Node 22 on the inspector itself tells that SIGINT has ended the cell; the guard is still to do its part.
+      if (failure?.message.includes("Execution was terminated")) interrupt();
+      else if (failure) mine.settle({ ok: false, error: new Error(`the engine failed: ${failure.message}`) });
+      else if (thrown) {
+        mine.settle({ ok: false, error: localValue(thrown.exception ?? {}) });
+        session.post("Runtime.releaseObjectGroup", { objectGroup });
+      } else {
         const completion = { ok: true, hasResult: mine.result !== undefined, result: mine.result?.value } as const;
         // One turn later, so that a promise that the cell rejected and left alone fails it first.
         setImmediate(() => mine.settle(completion));
       }
-      session.post("Runtime.releaseObjectGroup", { objectGroup });
     },
   );
 }
@@ -170,7 +173,7 @@ function localValue({ value, unserializableValue, objectId, type }: RemoteObject
     executionContextId: 1,
     arguments: [{ objectId }],
   });
-  const value_ = taken;
+  const local = taken;
   taken = undefined;
-  return value_;
+  return local;
 }

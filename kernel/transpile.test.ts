@@ -5,7 +5,9 @@ import { prepareCell, skipsCheck } from "./cell-source.ts";
 import { declaredNames } from "./checker.ts";
 import { toCodePoints, toUnits } from "./code-points.ts";
 import { isComplete } from "./completeness.ts";
+import { emit } from "./emit.ts";
 import { transpileCell } from "./transpile.ts";
+import { ts } from "./typescript.ts";
 
 /** The code without the lines that every script has. */
 function code(source: string): string {
@@ -81,6 +83,38 @@ describe("a cell's script", () => {
       { numRuns: 300 },
     );
   });
+});
+
+describe("emit", () => {
+  const options = {
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.ESNext,
+    verbatimModuleSyntax: true,
+    experimentalDecorators: true,
+    sourceMap: true,
+    newLine: ts.NewLineKind.LineFeed,
+  };
+  const samples = [
+    "let x: number = 1 as number; x!; x satisfies number;",
+    "interface A {}\ntype B = A;\ndeclare const c: A;\nabstract class D<T> implements A { abstract e(): void; f?: T; private g = 1; constructor(readonly h: T) {} }",
+    "enum E { A, B = 'x', C = A + 1 }\nconst enum F { G = 1 }\nF.G;\nnamespace N { export const a = 1; export function b() { return a } }\nnamespace N.M { export let c = 2 }",
+    "@decorate class K { static s = 1; @decorate() m(@decorate p: string) {} accessor a = 1; static { K.s } #p = 1; get q() { return this.#p } }",
+    "function f(this: Window, a?: number, ...rest: string[]): asserts a is number {}\nfunction g(a: 1): 1; function g(a: unknown) { return a }",
+    "async function* h() { for await (const x of y) yield* x; await using; }\nlabel: for (const [a, { b = 1 }] of c) continue label;",
+    "import fs = require('fs');\nimport type { T } from 't';\nimport { type U, v } from 'v';\nexport { v as default };\nexport * as w from 'w';",
+    "const a = <T,>(x: T) => x; const b = <number>c; a<string>; `t`; /re/g; 1n ** 2n; a?.b?.[c] ?? d; a ||= b;",
+    "const broken = ; function {",
+    "// only a comment",
+    "",
+  ];
+  for (const sample of samples) {
+    it(`writes what transpileModule writes: ${sample.slice(0, 40)}`, () => {
+      const expected = ts.transpileModule(sample, { fileName: "cell.ts", compilerOptions: options });
+      const { code, map } = emit("cell.ts", sample, { ...options, isolatedModules: true }, {});
+      assert.equal(code.trimEnd(), expected.outputText.replace(/\/\/# sourceMappingURL=.*\s*$/, "").trimEnd());
+      assert.equal(JSON.parse(map).mappings, JSON.parse(expected.sourceMapText ?? "{}").mappings);
+    });
+  }
 });
 
 describe("positions", () => {

@@ -1,5 +1,6 @@
 /** TypeScript cell → JavaScript for V8's REPL mode: types go, imports become awaited calls, the last value is handed over. */
 import type {
+  CompilerOptions,
   Expression,
   FunctionDeclaration,
   ImportDeclaration,
@@ -12,28 +13,27 @@ import type {
   Visitor,
 } from "typescript";
 import { prepareCell } from "./cell-source.ts";
+import { emit } from "./emit.ts";
 import { ts } from "./typescript.ts";
 import type { Script } from "./worker-channel.ts";
 
 const HOOKS = "__prunelab";
 
+const OPTIONS: CompilerOptions = {
+  target: ts.ScriptTarget.ES2022,
+  module: ts.ModuleKind.ESNext,
+  isolatedModules: true,
+  // Another cell may use an import that this one does not.
+  verbatimModuleSyntax: true,
+  experimentalDecorators: true,
+  sourceMap: true,
+  newLine: ts.NewLineKind.LineFeed,
+};
+
 /** Syntax errors are left to V8, or to the checker, which runs first. stack.ts knows of the line put before the code. */
 export function transpileCell(source: string, file: string): Script {
-  const { outputText, sourceMapText = "" } = ts.transpileModule(prepareCell(source), {
-    fileName: file,
-    compilerOptions: {
-      target: ts.ScriptTarget.ES2022,
-      module: ts.ModuleKind.ESNext,
-      // Another cell may use an import that this one does not.
-      verbatimModuleSyntax: true,
-      experimentalDecorators: true,
-      sourceMap: true,
-      newLine: ts.NewLineKind.LineFeed,
-    },
-    transformers: { before: [rewriteCell], after: [useLet] },
-  });
-  const body = outputText.replace(/(^|\n)\/\/# sourceMappingURL=.*\s*$/, "\n");
-  return { file, source, map: sourceMapText, code: `"use strict";\n${body}\n//# sourceURL=${file}` };
+  const { code, map } = emit(file, prepareCell(source), OPTIONS, { before: [rewriteCell], after: [useLet] });
+  return { file, source, map, code: `"use strict";\n${code}\n//# sourceURL=${file}` };
 }
 
 const rewriteCell: TransformerFactory<SourceFile> = (context) => (file) => {
