@@ -47,5 +47,12 @@ export interface Language {
   reset(): void;
 }
 
-export type LanguageRequest = { id: number; method: keyof Language; params: unknown[] };
+/** Without an id nothing is answered. */
+export type LanguageRequest = { id?: number; method: keyof Language; params: unknown[] };
 export type LanguageReply = { id: number; value?: unknown; failure?: string };
+
+/** What the thread is told when it starts. */
+export interface LanguageOptions {
+  /** Whether cells will be checked. */
+  check: boolean;
+}

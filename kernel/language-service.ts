@@ -1,16 +1,23 @@
 /** The kernel's side of the thread that knows TypeScript: asks, and starts a new thread when the old one breaks. */
 import { Worker } from "node:worker_threads";
 import { buildPath } from "./build-path.ts";
-import type { Language, LanguageReply, LanguageRequest } from "./language-messages.ts";
+import type { Language, LanguageOptions, LanguageReply, LanguageRequest } from "./language-messages.ts";
 
 export type LanguageService = {
-  [Method in keyof Language]: (...params: Parameters<Language[Method]>) => Promise<ReturnType<Language[Method]>>;
-} & { close(): void };
+  [Method in Exclude<keyof Language, "commit" | "reset">]: (
+    ...params: Parameters<Language[Method]>
+  ) => Promise<ReturnType<Language[Method]>>;
+} & {
+  /** Goes without an answer. */
+  commit(): void;
+  reset(): void;
+  close(): void;
+};
 
 /** Enough for the types of the packages that notebooks import; a runaway type ends the thread, not the kernel. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 2048, maxYoungGenerationSizeMb: 48 };
 
-export function startLanguageService(): LanguageService {
+export function startLanguageService(options: LanguageOptions): LanguageService {
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   let count = 0;
   let closed = false;
@@ -19,6 +26,7 @@ export function startLanguageService(): LanguageService {
   function start(): Worker {
     const created = new Worker(buildPath("language-thread.js"), {
       resourceLimits: RESOURCE_LIMITS,
+      workerData: options,
       stdout: true,
     });
     created.stdout.pipe(process.stderr, { end: false });
@@ -52,15 +60,19 @@ export function startLanguageService(): LanguageService {
     });
   }
 
-  const method = <Name extends keyof Language>(name: Name) =>
+  function tell(method: "commit" | "reset"): void {
+    thread.postMessage({ method, params: [] } satisfies LanguageRequest);
+  }
+
+  const method = <Name extends Exclude<keyof Language, "commit" | "reset">>(name: Name) =>
     ((...params: unknown[]) => ask(name, params)) as unknown as LanguageService[Name];
   return {
     plan: method("plan"),
-    commit: method("commit"),
+    commit: () => tell("commit"),
     complete: method("complete"),
     inspect: method("inspect"),
     isComplete: method("isComplete"),
-    reset: method("reset"),
+    reset: () => tell("reset"),
     close: () => {
       closed = true;
       void thread.terminate();

@@ -1,5 +1,5 @@
 /** The thread that knows TypeScript: checking takes tens of milliseconds, and the sockets must not wait for it. */
-import { parentPort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { skipsCheck } from "./cell-source.ts";
 import { type Checker, createChecker } from "./checker.ts";
 import { isComplete } from "./completeness.ts";
@@ -7,9 +7,10 @@ import { completeCell } from "./completion.ts";
 import { describeDiagnostics } from "./diagnostics.ts";
 import { collectWhenIdle } from "./idle-collection.ts";
 import { inspectCell } from "./inspection.ts";
-import type { Language, LanguageReply, LanguageRequest } from "./language-messages.ts";
+import type { Language, LanguageOptions, LanguageReply, LanguageRequest } from "./language-messages.ts";
 import { transpileCell } from "./transpile.ts";
 
+const UNCHECKED_START_MS = 1500;
 const touch = collectWhenIdle();
 let started: Checker | undefined;
 let planned: () => void = () => {};
@@ -45,22 +46,26 @@ const language: Language = {
 };
 
 parentPort?.on("message", ({ id, method, params }: LanguageRequest) => {
-  const reply: LanguageReply = { id };
+  const reply: LanguageReply = { id: id ?? 0 };
   try {
     reply.value = (language[method] as (...values: unknown[]) => unknown)(...params);
   } catch (error) {
     reply.failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
   }
-  parentPort?.postMessage(reply);
+  if (id !== undefined) parentPort?.postMessage(reply);
   touch();
 });
 
-// Started before the first question comes, since it takes most of a second.
-setImmediate(() => {
-  try {
-    checker();
-    touch();
-  } catch {
-    // The first question tries again, and is told why.
-  }
-});
+// Started before the first question comes, since it takes most of a second; where cells go unchecked, after the first.
+const { check } = workerData as LanguageOptions;
+setTimeout(
+  () => {
+    try {
+      checker();
+      touch();
+    } catch {
+      // The first question tries again, and is told why.
+    }
+  },
+  check ? 0 : UNCHECKED_START_MS,
+);

@@ -30,7 +30,7 @@ const REMEMBERED_REQUESTS = 10_000;
 
 export async function startServer(connection: Connection, options: ServerOptions): Promise<Server> {
   // Takes longest to start, so it starts first.
-  const language = startLanguageService();
+  const language = startLanguageService({ check: options.check });
   const sessionId = createHeader("", "").msg_id;
   const decode = createDecoder(connection);
   const history = openHistory(options.historyPath);
@@ -226,9 +226,9 @@ export async function startServer(connection: Connection, options: ServerOptions
         process.stderr.write(`kernel: dropped on ${channel}: ${messageOf(error)}\n`);
       }
     },
+    // The first message that a client hears (JEP 65); so no "starting" goes out before it.
     onSubscription: (topic) => publishRaw("", "iopub_welcome", { subscription: topic }),
   });
-  publishRaw("", "status", { execution_state: "starting" });
   return {
     interrupt: session.interrupt,
     ended,

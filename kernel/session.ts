@@ -79,7 +79,7 @@ export function startSession(language: LanguageService, events: SessionEvents): 
   /** A new process, without what the cells had made; the checker forgets it too. */
   function replace(reason: string): void {
     start();
-    void language.reset();
+    language.reset();
     const error = lost(reason);
     if (running?.sent) running.settle({ status: "error", error });
     else events.onLateError(latestId, error);
@@ -120,7 +120,7 @@ export function startSession(language: LanguageService, events: SessionEvents): 
     const planned = await language.plan(source, file, check);
     if (!isWanted()) return undefined;
     if ("error" in planned) return planned;
-    void language.commit();
+    language.commit();
     const scripts: Record<string, Script> = {};
     for (const [name, expression] of Object.entries(expressions)) {
       const planned = await language.plan(expression, `${name}.ts`, false);

@@ -11,7 +11,7 @@ kernels=("$@")
 
 python3 -m venv "$work/environment"
 "$work/environment/bin/pip" install --quiet --disable-pip-version-check jupyter_client jupyter_core ipykernel psutil jupyterlab
-export PATH=$work/environment/bin:$PATH JUPYTER_DATA_DIR=$work/data PRUNELAB_HISTORY=$work/history
+export PATH=$work/environment/bin:$PATH JUPYTER_DATA_DIR=$work/data JUPYTER_PATH=$work/xdg/jupyter PRUNELAB_HISTORY=$work/history
 
 node scripts/bootstrap.js
 node dist/kernel/main.js install
@@ -34,7 +34,8 @@ ln -sfn "$root/node_modules/@huggingface/transformers" node_modules/@huggingface
 for kernel in "${kernels[@]}"; do
   case $kernel in
     tslab) npx --no-install tslab install --prefix "$work/environment" >/dev/null ;;
-    deno) (node node_modules/deno/install_api.cjs || true) >/dev/null 2>&1; npx --no-install deno jupyter --install >/dev/null 2>&1 ;;
+    # Deno looks for no variable of Jupyter's; it installs its program on first use.
+    deno) XDG_DATA_HOME=$work/xdg npx --no-install deno jupyter --install >/dev/null 2>&1 ;;
   esac
 done
 python "$root/kernel/python/bench.py" "${kernels[@]}"

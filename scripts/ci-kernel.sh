@@ -29,3 +29,10 @@ if [ -f "$peers/test_kernel.py" ]; then
   (cd "$peers" && PRUNELAB_HISTORY=$work/history-2 python -m unittest -v test_kernel)
 fi
 python -m pytest -q -p no:cacheprovider "$root/kernel/python/tests/test_runners.py"
+
+cd "$root"
+if ! command -v chromium >/dev/null && command -v apt-get >/dev/null; then
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends chromium >/dev/null
+fi
+node --import tsx scripts/check-jupyterlab.ts "$environment/bin/jupyter" "${PRUNELAB_SCREENSHOTS:-$work/screenshots}"
