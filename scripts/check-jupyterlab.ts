@@ -23,13 +23,15 @@ const CELLS = [
   'console.log("hello from the kernel");\nconst kept: number = 20;\nkept + 1',
   "async function outer() {\n  await 1;\n  throw new RangeError('too far: ' + kept);\n}\nawait outer();",
   'const wrong: number = "text";',
-  `({
+  `const figure = {
   data: [{ type: "bar", x: ["dense", "pruned"], y: [0.435, 0.295], error_y: { type: "data", array: [0.035, 0.032] } }],
   layout: { title: { text: "HellaSwag accuracy" }, yaxis: { title: { text: "accuracy" } }, height: 300 },
-})`,
+};
+figure`,
   "display(md`**Markdown** with $x^2$`);\nhtml`<b>$" + '{"<escaped>"}</b>`',
   "for (const step of progress([1, 2, 3, 4], { label: 'steps' })) await new Promise((done) => setTimeout(done, 150));",
   "new Map([['a', 1], ['b', 2]])",
+  "display(figure, { interactive: true })",
 ];
 
 const folder = mkdtempSync(join(tmpdir(), "prunelab-lab-"));
@@ -101,6 +103,7 @@ async function use(page: Page, address: string): Promise<void> {
   assert.equal(await output(4).locator(".jp-RenderedHTMLCommon b").last().textContent(), "<escaped>");
   assert.match((await output(5).textContent()) ?? "", /4\/4/);
   assert.equal(await output(6).locator("table tbody tr").count(), 2);
+  await output(7).locator(".js-plotly-plot .barlayer .point").first().waitFor();
   await page.locator(".jp-Notebook .jp-CodeCell").first().scrollIntoViewIfNeeded();
   await shot("2-output-and-errors");
   await output(3).scrollIntoViewIfNeeded();
