@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { pruneOnDevice } from "./device.ts";
+import { openDevice } from "./device.ts";
 import { openGpu, pruneOnGpu } from "./gpu.ts";
-import { planPruning, type WeightOptions } from "./options.ts";
+import { type PruningPlan, planPruning, type WeightOptions } from "./options.ts";
 import { allocateWeights, type SharedWeights } from "./shared-weights.ts";
 
 const gpu = await openGpu({ allowSoftware: true });
@@ -61,13 +61,26 @@ for (const pieceBytes of [undefined, 5000]) {
   });
 }
 
+/** Prunes as `prune` does, and returns what was told. */
+async function pruneOnDevice(weights: SharedWeights, plan: PruningPlan, open: typeof openGpu): Promise<string[]> {
+  const notices: string[] = [];
+  const device = await openDevice(plan.device, { onNotice: (line) => notices.push(line) }, open);
+  for (let time = 0; time < 2; time++) {
+    await device.run(
+      (gpu) => pruneOnGpu(gpu, weights.tensors, plan),
+      () => weights.prune(plan),
+    );
+  }
+  device.close();
+  return notices;
+}
+
 test("a lost device falls back with one line of notice", { skip }, async () => {
   for (const pattern of ["tensor", "global"] as const) {
     const plan = planPruning({ method: "magnitude", sparsity: 0.5, pattern, device: "webgpu" });
     const [onCpu, fallen] = [await someWeights(), await someWeights()];
     await onCpu.prune(plan);
-    const notices: string[] = [];
-    await pruneOnDevice(fallen, plan, { onNotice: (line) => notices.push(line) }, async () => {
+    const notices = await pruneOnDevice(fallen, plan, async () => {
       const lost = await openGpu({ allowSoftware: true });
       // in the middle of the work
       setImmediate(() => lost?.device.destroy());
@@ -87,9 +100,7 @@ test("without a device the CPU prunes; only who asked for one is told", async ()
     const plan = planPruning({ method: "magnitude", sparsity: 0.5, device });
     const [onCpu, weights] = [await someWeights(), await someWeights()];
     await onCpu.prune(plan);
-    const notices: string[] = [];
-    await pruneOnDevice(weights, plan, { onNotice: (line) => notices.push(line) }, async () => null);
-    assert.deepEqual(notices, expected);
+    assert.deepEqual(await pruneOnDevice(weights, plan, async () => null), expected);
     assert.deepEqual(bitsOf(weights), bitsOf(onCpu));
   }
 });

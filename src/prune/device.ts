@@ -1,27 +1,38 @@
 /** Prunes on the device that the caller wants, and on the CPU where that fails. */
 import { messageOf } from "../errors.ts";
-import { openGpu, pruneOnGpu } from "./gpu.ts";
-import type { PruneOptions, PruningPlan } from "./options.ts";
-import type { SharedWeights } from "./shared-weights.ts";
+import { type Gpu, openGpu } from "./gpu.ts";
+import type { PruneOptions, PruningDevice } from "./options.ts";
 
-/** Prunes the weights in place; which ones go does not depend on the device. Says in one line why it fell back. */
-export async function pruneOnDevice(
-  weights: SharedWeights,
-  plan: PruningPlan,
+/** Open for as long as there is something to prune. */
+export interface Device {
+  /** Runs the first on the GPU, or the second, which must come to the same, where there is none or it fails. */
+  run(onGpu: (gpu: Gpu) => Promise<void>, onCpu: () => void | Promise<void>): Promise<void>;
+  close(): void;
+}
+
+/** Says in one line why it falls back, and from then on stays with the CPU. */
+export async function openDevice(
+  wanted: PruningDevice,
   { onNotice }: Pick<PruneOptions, "onNotice">,
   open: typeof openGpu = openGpu,
-): Promise<void> {
-  if (plan.device !== "cpu") {
-    const gpu = await open({ allowSoftware: plan.device === "webgpu" });
-    if (gpu) {
+): Promise<Device> {
+  let gpu = wanted === "cpu" ? null : await open({ allowSoftware: wanted === "webgpu" });
+  if (!gpu && wanted === "webgpu") onNotice?.("pruning on the CPU, since no WebGPU device was found");
+  const close = () => {
+    gpu?.device.destroy();
+    gpu = null;
+  };
+  return {
+    async run(onGpu, onCpu) {
+      if (!gpu) return await onCpu();
       try {
-        return await pruneOnGpu(gpu, weights.tensors, plan);
+        return await onGpu(gpu);
       } catch (error) {
         onNotice?.(`pruning goes on on the CPU, since the GPU failed: ${messageOf(error) || "device lost"}`);
-      } finally {
-        gpu.device.destroy();
+        close();
       }
-    } else if (plan.device === "webgpu") onNotice?.("pruning on the CPU, since no WebGPU device was found");
-  }
-  await weights.prune(plan);
+      await onCpu();
+    },
+    close,
+  };
 }

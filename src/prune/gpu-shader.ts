@@ -1,5 +1,5 @@
 /**
- * The selection of `wasm/select.ts` for a GPU, in WGSL: the same scores, the same thresholds, the same rule for ties, so
+ * The selection of `wasm/select.ts` and `lowest.ts` for a GPU, in WGSL: the same scores, the same thresholds, the same rule for ties, so
  * the same weights go, bit by bit.
  *
  * A piece is a run of weights, two to a word. It consists of spans that each lose some of their lowest scores, and a span
@@ -24,10 +24,11 @@ struct Parameters {
   spans: u32,
   blocksPerSpan: u32,
   count: u32,
-  method: u32, // 0 magnitude, 1 random
+  method: u32, // 0 magnitude, 1 random, 2 by factors
   firstIndex: u32, // the piece's place in its tensor
   firstSeed: u32,
   secondSeed: u32,
+  columns: u32,
 }
 
 struct Selection {
@@ -43,6 +44,8 @@ struct Selection {
 @group(0) @binding(2) var<storage, read_write> selections: array<Selection>;
 @group(0) @binding(3) var<storage, read_write> bins: array<atomic<u32>>;
 @group(0) @binding(4) var<storage, read_write> tiesBefore: array<u32>;
+// importance.ts's factors one after the other: of columns, columns' shares, rows' shares
+@group(0) @binding(5) var<storage, read> factors: array<f32>;
 
 var<workgroup> groupBins: array<atomic<u32>, 256>;
 var<workgroup> groupTies: array<u32, 64>;
@@ -56,8 +59,21 @@ fn mix32(value: u32) -> u32 {
 fn scoreAt(index: u32) -> u32 {
   let magnitude = (atomicLoad(&weights[index / 2]) >> (16 * (index & 1))) & 0x7fff;
   if (parameters.method == 0 || magnitude == 0) { return magnitude << 16; }
+  if (parameters.method == 2) { return scoreByFactors(index, magnitude << 16); }
   let mixed = mix32(mix32((parameters.firstIndex + index) ^ parameters.firstSeed) ^ parameters.secondSeed);
   return bitcast<u32>(f32((mixed >> 8) + 1));
+}
+
+// importance.ts's scoreBy. Products and sums of float32 are exact to the last bit in WGSL but for subnormal numbers, which may
+// count as zero, and for what is not finite; both are decided by their bits
+fn scoreByFactors(index: u32, magnitude: u32) -> u32 {
+  if (magnitude >= 0x7f800000) { return 0x7fc00000; }
+  let column = (parameters.firstIndex + index) % parameters.columns;
+  let row = (parameters.firstIndex + index) / parameters.columns;
+  let factor = factors[column] * (factors[parameters.columns + column] + factors[2 * parameters.columns + row]);
+  let score = bitcast<u32>(bitcast<f32>(magnitude) * factor);
+  if (magnitude < 0x00800000 || bitcast<u32>(factor) < 0x00800000 || score < 0x00800000) { return 1; }
+  return score;
 }
 
 // atomic, since two threads may zero the halves of one word

@@ -2,8 +2,8 @@
 /// <reference types="@webgpu/types" />
 import type { Tensor } from "../checkpoint/tensor.ts";
 import { blockLength, entryPoints, shader } from "./gpu-shader.ts";
-import type { PruningPlan } from "./options.ts";
-import { type PruningTask, taskOf } from "./task.ts";
+import type { ScoreFactors } from "./importance.ts";
+import { type PruningTask, type Selection, taskOf } from "./task.ts";
 
 /** The default WebGPU limit; a tensor with more bytes goes in pieces. */
 const defaultPieceBytes = 2 ** 27;
@@ -40,29 +40,35 @@ interface Piece {
   readonly data: Uint16Array;
   readonly firstIndex: number;
   readonly task: PruningTask;
+  readonly columns: number;
+}
+
+export interface GpuOptions {
+  /** Of a tensor on the device at once. Default 2^27. */
+  readonly pieceBytes?: number;
 }
 
 /**
- * Zeroes in place what the plan says. Throws where the device is lost or runs out of memory; the tensors then hold some
- * of the zeros that the plan asks for and no others, so that pruning them again by the same plan ends as it should.
+ * Zeroes in place what the selection says; scores by factors are of one tensor `[rows, columns]`. Throws where the device is lost or runs out of memory; the tensors then hold some
+ * of the zeros that the selection asks for and no others, so that pruning them again by the same one ends as it should.
  */
 export async function pruneOnGpu(
   { kernels }: Gpu,
   tensors: readonly Tensor[],
-  plan: PruningPlan,
-  { pieceBytes = defaultPieceBytes }: { readonly pieceBytes?: number } = {},
+  selection: Selection,
+  { pieceBytes = defaultPieceBytes }: GpuOptions = {},
 ): Promise<void> {
   const filled = tensors.filter(({ data }) => data.length > 0);
-  const digits = plan.method === "magnitude" ? 2 : 4; // the lower 16 bits of magnitudes are zero
+  const digits = selection.method === "magnitude" ? 2 : 4; // the lower 16 bits of magnitudes are zero
   const pieceLength = Math.floor(pieceBytes / 2);
-  if (plan.pattern === "global") {
+  if (selection.pattern === "global") {
     const total = filled.reduce((sum, { data }) => sum + data.length, 0);
-    const pieces = filled.flatMap((tensor) => piecesOf(tensor, taskOf(tensor, plan), pieceLength));
-    await pruneTogether(kernels, pieces, Math.round(total * plan.sparsity), digits);
+    const pieces = filled.flatMap((tensor) => piecesOf(tensor, taskOf(tensor, selection), pieceLength));
+    await pruneTogether(kernels, pieces, Math.round(total * selection.sparsity), digits);
     return;
   }
   for (const tensor of filled) {
-    const task = taskOf(tensor, plan);
+    const task = taskOf(tensor, selection);
     if (task.span === tensor.data.length) {
       await pruneTogether(kernels, piecesOf(tensor, task, pieceLength), task.count, digits);
       continue;
@@ -77,12 +83,13 @@ export async function pruneOnGpu(
   }
 }
 
-function piecesOf({ data }: Tensor, task: PruningTask, pieceLength: number): Piece[] {
+function piecesOf({ data, shape }: Tensor, task: PruningTask, pieceLength: number): Piece[] {
   const length = 2 * Math.floor(pieceLength / 2);
   return Array.from({ length: Math.ceil(data.length / length) }, (_, index) => ({
     data: data.subarray(index * length, (index + 1) * length),
     firstIndex: index * length,
     task,
+    columns: shape.at(-1) ?? 1,
   }));
 }
 
@@ -139,11 +146,9 @@ interface Kernels {
 function compileKernels(device: GPUDevice): Kernels {
   const module = device.createShaderModule({ code: shader });
   const bindGroupLayout = device.createBindGroupLayout({
-    entries: Array.from({ length: 5 }, (_, binding) => ({
-      binding,
-      visibility: stage.compute,
-      buffer: { type: binding === 0 ? "uniform" : "storage" },
-    })),
+    entries: (["uniform", "storage", "storage", "storage", "storage", "read-only-storage"] as const).map(
+      (type, binding) => ({ binding, visibility: stage.compute, buffer: { type } }),
+    ),
   });
   const layout = device.createPipelineLayout({ bindGroupLayouts: [bindGroupLayout] });
   const pipelineOf = (entryPoint: string) => device.createComputePipeline({ layout, compute: { module, entryPoint } });
@@ -151,7 +156,7 @@ function compileKernels(device: GPUDevice): Kernels {
 
   const createBuffer = (size: number) =>
     device.createBuffer({ size, usage: usage.storage | usage.uniform | usage.copyTo | usage.copyFrom });
-  const bufferOf = (numbers: Uint32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>) => {
+  const bufferOf = (numbers: Uint32Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Float32Array<ArrayBuffer>) => {
     const buffer = createBuffer(numbers.byteLength);
     device.queue.writeBuffer(buffer, 0, numbers);
     return buffer;
@@ -164,22 +169,22 @@ function compileKernels(device: GPUDevice): Kernels {
       const destroy = () => [selections, bins].forEach((buffer) => void buffer.destroy());
       return { selections, bins, destroy };
     },
-    run: async ({ data, firstIndex, task }, span, { selections, bins }, names, download) => {
+    run: async ({ data, firstIndex, task, columns }, span, { selections, bins }, names, download) => {
       const spans = data.length / span;
       const blocksPerSpan = Math.ceil(span / blockLength);
       const blocks = spans * blocksPerSpan;
       const words = new Uint16Array(2 * Math.ceil(data.length / 2));
       words.set(data);
       const { method, count, firstSeed, secondSeed } = task;
+      const numbers = [span, spans, blocksPerSpan, count, method, firstIndex, firstSeed, secondSeed, columns];
       await guarded(device, async () => {
         const weights = bufferOf(words);
-        const parameters = bufferOf(
-          Uint32Array.of(span, spans, blocksPerSpan, count, method, firstIndex, firstSeed, secondSeed),
-        );
+        const parameters = bufferOf(Uint32Array.from(numbers));
         const tiesBefore = createBuffer(4 * blocks);
+        const factors = bufferOf(joinFactors(task.factors));
         const bindGroup = device.createBindGroup({
           layout: bindGroupLayout,
-          entries: [parameters, weights, selections, bins, tiesBefore].map((buffer, binding) => ({
+          entries: [parameters, weights, selections, bins, tiesBefore, factors].map((buffer, binding) => ({
             binding,
             resource: { buffer },
           })),
@@ -199,11 +204,17 @@ function compileKernels(device: GPUDevice): Kernels {
         device.queue.submit([encoder.finish()]);
         await target.mapAsync(usage.mapToRead);
         words.set(new Uint16Array(target.getMappedRange()));
-        for (const buffer of [weights, parameters, tiesBefore, target]) buffer.destroy();
+        for (const buffer of [weights, parameters, tiesBefore, factors, target]) buffer.destroy();
       });
       if (download) data.set(words.subarray(0, data.length));
     },
   };
+}
+
+/** As the shader reads them; one number where it reads none, since no buffer is empty. */
+function joinFactors(factors: ScoreFactors | undefined): Float32Array<ArrayBuffer> {
+  if (!factors) return new Float32Array(1);
+  return Float32Array.from([...factors.columns, ...factors.columnShares, ...factors.rowShares]);
 }
 
 /** Runs work on the device and throws the first error that it caused there: WebGPU itself tells of them only when asked. */

@@ -56,9 +56,9 @@ export interface PruneOptions {
   /** An integer; only `"random"` uses it. Default 0. */
   readonly seed?: number;
   /**
-   * Where `"magnitude"` and `"random"` select; the other methods do on the CPU. Default `"cpu"`, the fastest for weights
-   * that come from memory. `"webgpu"` takes a GPU, or a software renderer; `"auto"` a GPU where there is one. Without a
-   * device, or if it fails, the CPU takes over.
+   * Where `"magnitude"`, `"random"`, `"wanda"` and `"ria"` score and select; what else there is to do, and the other methods, run on the CPU.
+   * Default `"cpu"`, the fastest for weights that come from memory. `"webgpu"` takes a GPU, or a software renderer; `"auto"` a GPU where
+   * there is one. Without a device, or if it fails, the CPU takes over.
    */
   readonly device?: PruningDevice;
   readonly onProgress?: OnProgress;
@@ -91,6 +91,7 @@ export interface CalibratedPlan {
   readonly reconstruct: boolean;
   readonly compensate: boolean;
   readonly calibration: CalibrationOptions;
+  readonly device: PruningDevice;
 }
 
 /** Options that look at weights alone. */
@@ -111,7 +112,7 @@ export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan
   }
   const weightsAlone = method === "magnitude" || method === "random";
   if (weightsAlone && budgets === "uniform" && !refine && !reconstruct && !compensate) return { method, ...plan };
-  const { sparsity, pattern, scope } = plan;
+  const { sparsity, pattern, scope, device } = plan;
   if (budgets === "owl" && typeof pattern === "object") {
     throw new PrunelabError(
       `budgets need a sparsity that can differ; not with the pattern: ${options.pattern}; choose row or tensor`,
@@ -137,7 +138,7 @@ export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan
       `calibrated pruning goes block by block; not with the pattern: ${pattern}; choose tensor, row or n:m`,
     );
   }
-  return { method, sparsity, pattern, scope, budgets, refine, reconstruct, compensate, calibration };
+  return { method, sparsity, pattern, scope, budgets, refine, reconstruct, compensate, calibration, device };
 }
 
 type Selection = Omit<PruningPlan, "method"> & { readonly method: PruningMethod };

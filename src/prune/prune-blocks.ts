@@ -10,10 +10,10 @@ import { cacheFolder } from "../files/cache-folder.ts";
 import { withLock } from "../files/lock.ts";
 import { type LinearInput, linearInputs } from "../model/gemma3-block.ts";
 import { advance, type BlockWeights, embedWindows, openBlock, readBlock } from "../model/run-block.ts";
-import type { OnProgress } from "../progress.ts";
 import { type Calibration, loadCalibration } from "./calibration.ts";
+import { type Device, openDevice } from "./device.ts";
 import { type BlockInScope, readDoneBlocks, writeDoneBlock } from "./done-blocks.ts";
-import type { CalibratedPlan } from "./options.ts";
+import type { CalibratedPlan, PruneOptions } from "./options.ts";
 import { owlBudgets } from "./owl.ts";
 import { pruneLinear, rememberInputs } from "./prune-linear.ts";
 import { type InputStatistics, openInputMeter } from "./statistics.ts";
@@ -29,14 +29,26 @@ export async function pruneBlocks(
   dense: Checkpoint,
   infos: readonly TensorInfo[],
   plan: CalibratedPlan,
-  onProgress?: OnProgress,
+  options: Pick<PruneOptions, "onProgress" | "onNotice"> = {},
 ): Promise<Tensor[]> {
+  const { onProgress } = options;
   const layers = groupByBlock(infos);
   const calibration = await loadCalibration(dense, plan.calibration);
+  const selectsOnDevice = plan.method !== "sparsegpt" && plan.method !== "admm";
+  if (!selectsOnDevice && plan.device === "webgpu") {
+    options.onNotice?.(`pruning on the CPU, where ${plan.method} always runs`);
+  }
   const folder = join(cacheFolder("pruning"), await runKey(dense, infos, plan, calibration));
   const tensors = await withLock(folder, async () => {
     const done = await readDoneBlocks(folder, layers);
-    if (done.length < layers.length) await pruneFrom(done);
+    if (done.length < layers.length) {
+      const device = await openDevice(selectsOnDevice ? plan.device : "cpu", options);
+      try {
+        await pruneFrom(done, device);
+      } finally {
+        device.close();
+      }
+    }
     const now = new Date();
     await utimes(folder, now, now);
     return done.flat();
@@ -46,7 +58,7 @@ export async function pruneBlocks(
   return infos.map(({ name }) => byName.get(name)!);
 
   /** Prunes the blocks that are not done yet and adds them to those that are. */
-  async function pruneFrom(done: Tensor[][]): Promise<void> {
+  async function pruneFrom(done: Tensor[][], device: Device): Promise<void> {
     const hidden = await embedWindows(dense, calibration.windows);
     const denseHidden = plan.compensate ? { ...hidden, data: hidden.data.slice() } : undefined;
     const passOn = openBlock(dense.config, ["hidden_out"]);
@@ -64,7 +76,7 @@ export async function pruneBlocks(
       } else {
         const stream = denseHidden && { weights: new Map(weights), hidden: denseHidden };
         const statistics = await meter.measure(layer, weights, hidden, stream);
-        const pruned = await pruneBlock(infos, weights, statistics, sparsities?.[layer] ?? plan.sparsity);
+        const pruned = await pruneBlock(infos, weights, statistics, sparsities?.[layer] ?? plan.sparsity, device);
         await writeDoneBlock(folder, layer, pruned);
         done.push(pruned);
       }
@@ -81,6 +93,7 @@ export async function pruneBlocks(
     weights: BlockWeights,
     statistics: ReadonlyMap<LinearInput, InputStatistics>,
     sparsity: number,
+    device: Device,
   ): Promise<Tensor[]> {
     const pruned: Tensor[] = [];
     for (const [input, names] of Object.entries(linearInputs)) {
@@ -90,7 +103,7 @@ export async function pruneBlocks(
         if (!info) continue;
         const [rows = 0, columns = 0] = info.shape;
         const dense = { rows, columns, data: weights.get(`${name}.weight`)! };
-        const { data } = await pruneLinear(dense, inputs, plan, sparsity);
+        const { data } = await pruneLinear(dense, inputs, plan, sparsity, device);
         pruned.push({ ...info, data: float32ToBf16(data) });
       }
     }
@@ -118,14 +131,14 @@ function nameInBlock(name: string): string {
   return name.replace(/^model\.layers\.\d+\./, "");
 }
 
-/** Equal keys mean equal results. The number is the code's, to be raised when its results change. */
+/** Equal keys mean equal results, whatever the device. The number is the method's code's, to be raised when its results change. */
 async function runKey(
   dense: Checkpoint,
   infos: readonly TensorInfo[],
-  { calibration: _, scope: __, ...plan }: CalibratedPlan,
+  { calibration: _, scope: __, device: ___, ...plan }: CalibratedPlan,
   { digest }: Calibration,
 ): Promise<string> {
-  const parts = [1, await dense.digest(), digest, plan, infos.map(({ name }) => name)];
+  const parts = [plan.method === "ria" ? 2 : 1, await dense.digest(), digest, plan, infos.map(({ name }) => name)];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
 }
 

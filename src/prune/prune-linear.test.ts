@@ -35,7 +35,7 @@ async function errorOf(dense: Matrix, pruned: Matrix, gram: Matrix<Float64Array>
 
 const plan = (changes: Partial<CalibratedPlan>): CalibratedPlan => ({
   ...{ method: "wanda", sparsity: 0.5, pattern: "row", scope: /./, budgets: "uniform" },
-  ...{ refine: undefined, reconstruct: false, compensate: false, calibration: {} },
+  ...{ refine: undefined, reconstruct: false, compensate: false, calibration: {}, device: "cpu" },
   ...changes,
 });
 

@@ -1,16 +1,18 @@
 /** Prunes one linear layer by what its inputs were: mask, then what betters the mask, then what betters the kept weights. */
+import { float32ToBf16 } from "../checkpoint/half.ts";
 import { type Matrix, multiply } from "../onnx/matrix.ts";
 import { type AdmmInputs, admmInputs, pruneAdmm } from "./admm.ts";
+import type { Device } from "./device.ts";
 import { refineDsnot } from "./dsnot.ts";
-import { scoreMagnitude, scoreRia, scoreWanda } from "./importance.ts";
+import { type Gpu, pruneOnGpu } from "./gpu.ts";
+import { riaFactors, scoreBy, scoreMagnitude, wandaFactors } from "./importance.ts";
 import { zeroLowest } from "./lowest.ts";
 import type { CalibratedPlan } from "./options.ts";
 import { reconstruct } from "./reconstruct.ts";
 import { inverseFactor, pruneSparseGpt } from "./sparsegpt.ts";
 import type { InputStatistics } from "./statistics.ts";
 import { swapMask } from "./swaps.ts";
-
-const scores = { magnitude: scoreMagnitude, wanda: scoreWanda, ria: scoreRia };
+import type { Selection } from "./task.ts";
 
 /** A layer's inputs, with what several layers that share them would compute again. */
 export interface LinearInputs {
@@ -44,12 +46,13 @@ export function rememberInputs(statistics: InputStatistics): LinearInputs {
   return inputs;
 }
 
-/** The pruned weights; `dense` is `[out, in]` and stays as it is. */
+/** The pruned weights; `dense` is `[out, in]`, of numbers that bfloat16 holds, and stays as it is. Without a device the CPU does all. */
 export async function pruneLinear(
   dense: Matrix,
   inputs: LinearInputs,
   plan: CalibratedPlan,
   sparsity: number,
+  device?: Device,
 ): Promise<Matrix> {
   const { method, pattern, refine } = plan;
   const { squares } = inputs.statistics;
@@ -64,10 +67,23 @@ export async function pruneLinear(
       if (isDead(index) && pruned.data[index] !== 0) pruned.data[index] = dense.data[index]!;
     }
   } else {
-    zeroLowest(pruned.data, scores[method](dense, squares), dense.columns, pattern, sparsity);
+    const factors =
+      method === "magnitude" ? undefined : { wanda: wandaFactors, ria: riaFactors }[method](dense, squares);
+    const onGpu = (gpu: Gpu) => zeroOnGpu(gpu, pruned, { method: factors ?? "magnitude", pattern, sparsity });
+    const onCpu = () => {
+      const scores = factors ? scoreBy(dense, factors) : scoreMagnitude(dense);
+      zeroLowest(pruned.data, scores, dense.columns, pattern, sparsity);
+    };
+    await (device ? device.run(onGpu, onCpu) : onCpu());
   }
   if (refine === "swaps") await swapMask(dense, pruned, inputs.gram(), pattern);
   if (refine === "dsnot") refineDsnot(dense, pruned, inputs.statistics);
   if (plan.reconstruct) await reconstruct(dense, pruned, inputs.gram(), await inputs.target(dense));
   return pruned;
+}
+
+async function zeroOnGpu(gpu: Gpu, { rows, columns, data }: Matrix, selection: Selection): Promise<void> {
+  const tensor = { name: "weights", shape: [rows, columns], data: float32ToBf16(data) };
+  await pruneOnGpu(gpu, [tensor], selection);
+  for (let index = 0; index < data.length; index++) if (tensor.data[index] === 0) data[index] = 0;
 }

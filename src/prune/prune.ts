@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Tensor } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
-import { pruneOnDevice } from "./device.ts";
+import { openDevice } from "./device.ts";
+import { type Gpu, pruneOnGpu } from "./gpu.ts";
 import { type CalibratedPlan, linearLayers, type PruneOptions, type PruningPlan, planPruning } from "./options.ts";
 import { pruneBlocks } from "./prune-blocks.ts";
 import { allocateWeights } from "./shared-weights.ts";
@@ -34,7 +35,7 @@ export async function prune(dense: Checkpoint, options: PruneOptions): Promise<P
   const infos = tensorsInScope(dense, plan.scope);
   for (const { name, shape } of infos) checkRows(name, shape.at(-1) ?? 1, plan);
   if ("calibration" in plan) {
-    const tensors = await pruneBlocks(dense, infos, plan, options.onProgress);
+    const tensors = await pruneBlocks(dense, infos, plan, options);
     const counts = [];
     for (const { name, data } of tensors) {
       const zeros = countZeros(data);
@@ -49,7 +50,9 @@ export async function prune(dense: Checkpoint, options: PruneOptions): Promise<P
     data.set((await dense.read(name)).data);
   }
   const before = await weights.countZeros();
-  await pruneOnDevice(weights, plan, options);
+  const device = await openDevice(plan.device, options);
+  const onGpu = (gpu: Gpu) => pruneOnGpu(gpu, weights.tensors, plan);
+  await device.run(onGpu, () => weights.prune(plan)).finally(device.close);
   const after = await weights.countZeros();
   options.onProgress?.({ step: "prune", done: infos.length, total: infos.length, unit: "tensors" });
 

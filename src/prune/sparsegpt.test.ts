@@ -102,7 +102,7 @@ test("exact counts, and less error than magnitude with as many zeros, over block
       }
     }
     const byMagnitude = single(dense);
-    zeroLowest(byMagnitude.data, scoreMagnitude(byMagnitude, new Float64Array(320)), 320, pattern, sparsity);
+    zeroLowest(byMagnitude.data, scoreMagnitude(byMagnitude), 320, pattern, sparsity);
     const [error, plain] = [await errorOf(dense, pruned, gram), await errorOf(dense, byMagnitude, gram)];
     assert.ok(error < 0.7 * plain, `${JSON.stringify(pattern)}: ${error} against ${plain}`);
   }
