@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The command `prunelab`: finds the subcommand, runs it, and tells a failure in one sentence. */
+import { KernelError } from "../kernel/errors.ts";
 import { PrunelabError } from "../src/errors.ts";
 
 interface Command {
@@ -24,6 +25,10 @@ const commands: Record<string, Command> = {
   fetch: {
     summary: "get a model into the cache and print where it is",
     run: async (args) => (await import("./fetch.ts")).runFetch(args),
+  },
+  run: {
+    summary: "run notebooks without a person",
+    run: async (args) => (await import("./run.ts")).runRun(args),
   },
   install: {
     summary: "install the Jupyter kernel for TypeScript",
@@ -62,7 +67,7 @@ main(process.argv.slice(2)).catch((error: unknown) => {
   // parseArgs' errors are the user's mistakes too.
   const isUsage =
     error instanceof TypeError && String((error as NodeJS.ErrnoException).code).startsWith("ERR_PARSE_ARGS");
-  const isExpected = error instanceof PrunelabError || isUsage;
+  const isExpected = error instanceof PrunelabError || error instanceof KernelError || isUsage;
   console.error(isExpected ? `prunelab: ${(error as Error).message}` : error);
-  process.exitCode = isUsage ? 2 : 1;
+  process.exitCode = isUsage ? 2 : ((error as { exitCode?: number }).exitCode ?? 1);
 });
