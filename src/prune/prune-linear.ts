@@ -57,6 +57,8 @@ export async function pruneLinear(
   const { method, pattern, refine } = plan;
   const { squares } = inputs.statistics;
   const pruned: Matrix = { ...dense, data: dense.data.slice() };
+  // Fits would come back to the dense weights but for the last bits.
+  if (sparsity === 0) return pruned;
   if (method === "sparsegpt" || method === "admm") {
     // Weights that meet nothing but zeros go first, and those of them that stay, stay as they were.
     const isDead = (index: number) => squares[index % dense.columns] === 0;
