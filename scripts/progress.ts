@@ -60,7 +60,7 @@ function describe({ step, done, total, unit }: Progress, offset: number, seconds
   const bar = "█".repeat(Math.round(share * barWidth)).padEnd(barWidth, "░");
   const left = rate > 0 ? (total - done) / rate : Number.NaN;
   const ending = done >= total ? `in ${duration(seconds)}` : Number.isFinite(left) ? `${duration(left)} left` : "";
-  return `${step} ${bar} ${(100 * share).toFixed(0).padStart(3)} %  ${amount(done)} of ${amount(total)}, ${perSecond}, ${ending}`;
+  return `${step} ${bar} ${(100 * share).toFixed(0).padStart(3)} %  ${amount(done)} of ${amount(total)}, ${perSecond}${ending && `, ${ending}`}`;
 }
 
 /** Seconds as people write them: `4.2 s`, `3 min 20 s`. */

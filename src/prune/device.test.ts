@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import fc from "fast-check";
 import { openDevice } from "./device.ts";
 import { openGpu, pruneOnGpu } from "./gpu.ts";
 import { type PruningPlan, planPruning, type WeightOptions } from "./options.ts";
@@ -60,6 +61,49 @@ for (const pieceBytes of [undefined, 5000]) {
     }
   });
 }
+
+test("the GPU zeroes what the CPU zeroes in tensors of any size, together and each for itself", { skip }, async () => {
+  const bits = fc.oneof(fc.constantFrom(0, 0x8000, 0x3f80, 0xbf80, 1), fc.integer({ min: 0, max: 0xffff }));
+  const tensor = fc
+    .tuple(fc.integer({ min: 0, max: 9 }), fc.constantFrom(4, 12, 36, 100, 700))
+    .chain(([rows, columns]) =>
+      fc.record({
+        shape: fc.constant([rows, columns]),
+        data: fc.array(bits, { minLength: rows * columns, maxLength: rows * columns, size: "max" }),
+      }),
+    );
+  const options = fc.record({
+    method: fc.constantFrom("magnitude" as const, "random" as const),
+    seed: fc.integer({ min: 0, max: 9 }),
+    selection: fc.oneof(
+      fc.record({
+        sparsity: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        pattern: fc.constantFrom("tensor" as const, "row" as const, "global" as const),
+      }),
+      fc.record({ pattern: fc.constantFrom("2:4" as const, "1:2" as const) }),
+    ),
+  });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(tensor, { minLength: 1, maxLength: 3, size: "max" }),
+      options,
+      fc.constantFrom(undefined, 512),
+      async (tensors, { selection, ...others }, pieceBytes) => {
+        const plan = planPruning({ ...selection, ...others });
+        const filled = async () => {
+          const weights = await allocateWeights(tensors.map(({ shape }, layer) => ({ name: `${layer}`, shape })));
+          for (const [layer, { data }] of weights.tensors.entries()) data.set(tensors[layer]!.data);
+          return weights;
+        };
+        const [onCpu, onGpu] = [await filled(), await filled()];
+        await onCpu.prune(plan);
+        await pruneOnGpu(gpu!, onGpu.tensors, plan, pieceBytes ? { pieceBytes } : {});
+        assert.deepEqual(bitsOf(onGpu), bitsOf(onCpu));
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
 
 /** Prunes as `prune` does, and returns what was told. */
 async function pruneOnDevice(weights: SharedWeights, plan: PruningPlan, open: typeof openGpu): Promise<string[]> {

@@ -63,7 +63,7 @@ export async function allocateWeights(
   let room = 0;
   for (const info of infos) {
     const bytes = 2 * elementCount(info.shape);
-    if (bytes > room) {
+    if (groups.length === 0 || bytes > room) {
       groups.push([]);
       room = memoryBytes;
     }
