@@ -28,6 +28,7 @@ cat > package.json <<'JSON'
 }
 JSON
 npm install --no-audit --no-fund --loglevel=error
+export PATH=$PWD/node_modules/.bin:$PATH # tslab's kernelspec calls its command by name
 ln -sfn "$root" node_modules/prunelab
 mkdir -p node_modules/@huggingface
 ln -sfn "$root/node_modules/@huggingface/transformers" node_modules/@huggingface/transformers
