@@ -1,7 +1,7 @@
 /** `prunelab evaluate`: scores a model on benchmarks and writes lm-eval's files. */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { evaluate, loadLanguageModel, openCheckpoint, writeResults } from "../src/index.ts";
+import { evaluate, type LoadOptions, loadLanguageModel, openCheckpoint, writeResults } from "../src/index.ts";
 import { defaultModel } from "../src/open-checkpoint.ts";
 import { resultsTable } from "../src/report/results-table.ts";
 import { defaultSeed } from "../src/tasks/load-documents.ts";
@@ -11,6 +11,7 @@ import { duration, terminalProgress } from "./progress.ts";
 const help = `usage: prunelab evaluate [options]
 
 --model <id or path>   default ${defaultModel}
+--device <name>        cpu, webgpu, cuda, dml or coreml; default cpu
 --tasks <a,b>          lm-eval's names of tasks and groups; default hellaswag
 --num-fewshot <n>      solved examples before each question; default 0
 --limit <n>            first n documents of each task, a share below 1, or all; default all
@@ -26,6 +27,7 @@ export async function runEvaluate(args: string[]): Promise<void> {
     args,
     options: {
       model: { type: "string", default: defaultModel },
+      device: { type: "string", default: "cpu" },
       tasks: { type: "string", default: "hellaswag" },
       "num-fewshot": { type: "string", default: "0" },
       limit: { type: "string", default: "all" },
@@ -52,6 +54,8 @@ export async function runEvaluate(args: string[]): Promise<void> {
   };
   const { onProgress, note, finish } = terminalProgress();
   const model = await loadLanguageModel(await openCheckpoint(values.model, { onProgress, onNotice: note }), {
+    // The library checks the name.
+    device: values.device as LoadOptions["device"] & string,
     onProgress,
   });
   const evaluation = await evaluate(model, values.tasks.split(","), { ...options, onProgress });

@@ -10,7 +10,7 @@ export { writeResults } from "./evaluate/results.ts";
 export { wikitextPerplexity } from "./evaluate/wikitext-perplexity.ts";
 export { exportModel } from "./model/export.ts";
 export type { LanguageModel } from "./model/language-model.ts";
-export { loadLanguageModel } from "./model/load.ts";
+export { type LoadOptions, loadLanguageModel } from "./model/load.ts";
 export { type OpenCheckpointOptions, openCheckpoint } from "./open-checkpoint.ts";
 export type { OnProgress, Progress } from "./progress.ts";
 export type { PruneOptions } from "./prune/options.ts";

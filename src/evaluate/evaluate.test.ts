@@ -25,6 +25,7 @@ const demo = { folder: "", locate: noHub };
 const shortest: LanguageModel = {
   name: "shortest",
   digest: "shortest",
+  device: "cpu",
   parameterCount: 0,
   maxLength: 100,
   specialTokens: { pad: ["<pad>", 0], eos: ["<eos>", 1], bos: ["<bos>", 2] },

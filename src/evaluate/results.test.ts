@@ -24,6 +24,7 @@ after(() => rm(folder, { recursive: true }));
 const model: Evaluation["model"] = {
   name: "made/up",
   digest: "d",
+  device: "cpu",
   parameterCount: 268098176,
   maxLength: 32768,
   specialTokens: { pad: ["<pad>", 0], eos: ["<eos>", 1], bos: ["<bos>", 2] },

@@ -84,7 +84,7 @@ export function resultsFile(
       model_sha: "",
       batch_size: "auto",
       batch_sizes: [],
-      device: "cpu",
+      device: model.device,
       use_cache: null,
       limit: evaluation.limit === null ? null : new PythonFloat(evaluation.limit),
       bootstrap_iters: 100_000,

@@ -18,6 +18,7 @@ export function scoredEvaluation(
     model: {
       name,
       digest: name,
+      device: "cpu",
       parameterCount: 1,
       maxLength: 1,
       specialTokens: { pad: ["", 0], eos: ["", 1], bos: ["", 2] },

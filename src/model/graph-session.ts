@@ -1,6 +1,6 @@
 /** Holds a session on one of the two graphs at a time, since each session packs the weights into a copy of its own. */
 import type { Gemma3Config } from "../checkpoint/config.ts";
-import { openSession, type Session } from "../onnx/session.ts";
+import { type Device, openSession, type Session } from "../onnx/session.ts";
 import { buildGemma3 } from "./gemma3.ts";
 
 type Kind = "score" | "generate";
@@ -12,8 +12,8 @@ export interface GraphSession {
 }
 
 /** Opens the scoring graph. `folder` holds the weights file. */
-export async function openGraphSession(config: Gemma3Config, folder: string): Promise<GraphSession> {
-  const open = async (kind: Kind) => ({ kind, session: await openSession(buildGemma3(config, kind), folder) });
+export async function openGraphSession(config: Gemma3Config, folder: string, device: Device): Promise<GraphSession> {
+  const open = async (kind: Kind) => ({ kind, session: await openSession(buildGemma3(config, kind), folder, device) });
   let current: Awaited<ReturnType<typeof open>> | undefined = await open("score");
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {

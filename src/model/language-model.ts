@@ -37,6 +37,8 @@ export interface LanguageModel {
   readonly name: string;
   /** Digest of the weights. */
   readonly digest: string;
+  /** ONNX Runtime's name of what it runs on. */
+  readonly device: string;
   readonly parameterCount: number;
   /** Longest input in tokens. */
   readonly maxLength: number;

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../testing.test-helper.ts";
 import { batchPrompts } from "./generate.ts";
-import type { GenerationRequest, Journal, LanguageModel } from "./language-model.ts";
+import type { GenerationRequest, Journal, LanguageModel, Loglikelihood } from "./language-model.ts";
 import { loadLanguageModel } from "./load.ts";
 
 let model: LanguageModel;
@@ -122,4 +122,38 @@ test("the real model writes the reference's continuations, all in one batch", {
     texts,
     greedy30.map(({ prompt, text }) => text.slice(prompt.length)),
   );
+});
+
+test("says which devices there are, and what one that is not there needs", async () => {
+  const checkpoint = await openCheckpointFile(tinyModel);
+  await assert.rejects(loadLanguageModel(checkpoint, { device: "npu" as "cpu" }), {
+    name: "PrunelabError",
+    message: "unknown device: npu; choose one of cpu, webgpu, cuda, dml, coreml",
+  });
+  // No machine has both.
+  const device = process.platform === "darwin" ? "dml" : "coreml";
+  await assert.rejects(loadLanguageModel(checkpoint, { device }), {
+    name: "PrunelabError",
+    message: /^device is not there: (dml|coreml): .*; it needs (Windows|macOS).*; choose cpu instead$/,
+  });
+});
+
+const skipWithoutGpu = process.env.VK_ICD_FILENAMES
+  ? false
+  : "set VK_ICD_FILENAMES to SwiftShader's vk_swiftshader_icd.json";
+test("scores on a GPU nearly as on the CPU, and keeps the two's answers apart", { skip: skipWithoutGpu }, async () => {
+  const gpu = await loadLanguageModel(await openCheckpointFile(tinyModel), { device: "webgpu" });
+  const requests = ["a", "The cat sat", "x ".repeat(60)].map((context) => ({ context, continuation: " magnitude is" }));
+  const kept = new Map<string, readonly Loglikelihood[]>();
+  const journal: Journal<Loglikelihood> = {
+    get: (key) => kept.get(key),
+    add: async (key, answers) => void kept.set(key, answers),
+  };
+  const onGpu = await gpu.loglikelihood(requests, { journal });
+  await gpu.release();
+  const onCpu = await model.loglikelihood(requests, { journal });
+  assert.equal(kept.size, 2);
+  for (const [i, { sum }] of onCpu.entries()) {
+    assert.ok(Math.abs(sum - onGpu[i]!.sum) < 2e-3, `request ${i}: ${sum} on the CPU, ${onGpu[i]!.sum} on the GPU`);
+  }
 });

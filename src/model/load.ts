@@ -4,6 +4,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { elementCount } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
 import { packageVersion } from "../files/package-root.ts";
+import type { Device } from "../onnx/session.ts";
 import type { OnProgress } from "../progress.ts";
 import { readChatTemplate } from "./chat-template.ts";
 import { encodeRequest, type ScoredSequence } from "./encode.ts";
@@ -21,24 +22,33 @@ const shortestPrefix = 8;
 
 const defaultMaxNewTokens = 256;
 
+export interface LoadOptions {
+  /** `"cpu"` (the default), `"webgpu"`, `"cuda"`, `"dml"` or `"coreml"`, through ONNX Runtime. */
+  readonly device?: Device;
+  readonly onProgress?: OnProgress;
+}
+
 /**
  * Loads a checkpoint to score with: writes its float32 weights to the cache where they are not there yet, and opens a session on
- * them (float32, CPU). Memory: about 7 bytes a weight. Call `release()` when done.
+ * them (float32). Memory: about 7 bytes a weight. Call `release()` when done.
  *
- * @throws PrunelabError when the checkpoint cannot be read or the cache cannot be written.
+ * @throws PrunelabError when the checkpoint cannot be read, the cache cannot be written or the device is not there.
  */
 export async function loadLanguageModel(
   checkpoint: Checkpoint,
-  { onProgress }: { onProgress?: OnProgress } = {},
+  { device = "cpu", onProgress }: LoadOptions = {},
 ): Promise<LanguageModel> {
   const { config } = checkpoint;
   const files = await checkpoint.tokenizer();
   const tokenizer = loadTokenizer(files);
   const chatTemplate = readChatTemplate(files, tokenizer.specialTokens);
-  const graph = await openGraphSession(config, await weightsFolder(checkpoint, onProgress));
+  const graph = await openGraphSession(config, await weightsFolder(checkpoint, onProgress), device);
   const maxLength = config.max_position_embeddings;
   const { eos_token_id } = await checkpoint.generationConfig();
   const endTokens = new Set([tokenizer.specialTokens.eos[1], ...[eos_token_id].flat()]);
+
+  // What answers depend on beside the weights and tokens.
+  const engine = `float32 ${device === "cpu" ? "" : `${device} `}${packageVersion()}`;
 
   async function scoreSequences(
     sequences: readonly ScoredSequence[],
@@ -50,7 +60,7 @@ export async function loadLanguageModel(
     const answers: Loglikelihood[] = new Array(sequences.length);
     let done = 0;
     for (const pack of packSequences(sequences, skipped)) {
-      const key = packKey(pack, sequences, skipped);
+      const key = packKey(engine, pack, sequences, skipped);
       let packAnswers = journal?.get(key);
       if (packAnswers?.length !== pack.requests.length) {
         const scores = await graph.use("score", async (session) => {
@@ -72,6 +82,7 @@ export async function loadLanguageModel(
   return {
     name: checkpoint.name,
     digest: await checkpoint.digest(),
+    device,
     parameterCount: [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
     maxLength,
     specialTokens: tokenizer.specialTokens,
@@ -105,7 +116,7 @@ export async function loadLanguageModel(
         for (const batch of batchPrompts(prompts)) {
           const own = batch.map((index) => prompts[index]!);
           const key = keyOf([
-            `generate float32 ${packageVersion()} ${[...endTokens]} ${maxNewTokens} ${JSON.stringify(until)}`,
+            `generate ${engine} ${[...endTokens]} ${maxNewTokens} ${JSON.stringify(until)}`,
             ...own.map((ids) => ids.join(" ")),
           ]);
           const textOf = (ids: readonly number[]) => tokenizer.decode(ids, { skipSpecialTokens: true });
@@ -185,13 +196,13 @@ function sumTargets(pack: Pack, scores: readonly TokenScore[]): Loglikelihood[] 
   });
 }
 
-/** What an answer depends on, but for the weights: precision, the program's version, and tokens. */
-function packKey(pack: Pack, sequences: readonly ScoredSequence[], skipped: number): string {
+/** What an answer depends on, but for the weights: precision, device, the program's version, and tokens. */
+function packKey(engine: string, pack: Pack, sequences: readonly ScoredSequence[], skipped: number): string {
   const lines = pack.requests.map((request) => {
     const { tokens, start } = sequences[request]!;
     return `${start}:${tokens.join(" ")}`;
   });
-  return keyOf([`float32 ${packageVersion()} ${skipped}`, ...lines]);
+  return keyOf([`${engine} ${skipped}`, ...lines]);
 }
 
 function keyOf(lines: readonly string[]): string {

@@ -1,21 +1,47 @@
 /** The only import of onnxruntime-node: open a session on a graph and the weights beside it, and make its tensors. */
 import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
+import { messageOf, PrunelabError } from "../errors.ts";
 
 export type Feeds = Record<string, ort.Tensor>;
 export type Session = ort.InferenceSession;
 
+/** Where a graph can run, by ONNX Runtime's name of the execution provider, and what that needs. */
+const devices = {
+  cpu: "a CPU",
+  webgpu: "a GPU with a Vulkan, Metal or Direct3D 12 driver",
+  cuda: "Linux, an NVIDIA GPU with CUDA, and onnxruntime-node installed with its CUDA files",
+  dml: "Windows and a GPU with Direct3D 12",
+  coreml: "macOS",
+} as const;
+
+export type Device = keyof typeof devices;
+
 /**
- * Opens a graph on the CPU, in float32: ONNX Runtime's CPU kernels have no bfloat16 or float16 matrix product on x86.
- * `folder` holds the graph's external data file, which is mapped into memory; a graph without one needs none.
+ * Opens a graph in float32: ONNX Runtime's CPU kernels have no bfloat16 or float16 matrix product on x86. What another device cannot
+ * run falls to the CPU. `folder` holds the graph's external data file, which is mapped into memory; a graph without one needs none.
+ *
+ * @throws PrunelabError where the device is unknown or not there.
  */
-export async function openSession(graph: Uint8Array, folder?: string): Promise<Session> {
-  return await ort.InferenceSession.create(graph, {
-    executionProviders: ["cpu"],
-    intraOpNumThreads: availableParallelism(),
-    logSeverityLevel: 3,
-    ...(folder === undefined ? {} : { extra: { session: { model_external_initializers_file_folder_path: folder } } }),
-  });
+export async function openSession(graph: Uint8Array, folder?: string, device: Device = "cpu"): Promise<Session> {
+  if (!Object.hasOwn(devices, device)) {
+    throw new PrunelabError(`unknown device: ${device}; choose one of ${Object.keys(devices).join(", ")}`);
+  }
+  try {
+    // The runtime passes over a provider that its platform lacks without a word.
+    if (!ort.listSupportedBackends().some(({ name }) => name === device)) throw new Error(`not on ${process.platform}`);
+    return await ort.InferenceSession.create(graph, {
+      executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
+      intraOpNumThreads: availableParallelism(),
+      logSeverityLevel: 3,
+      ...(folder === undefined ? {} : { extra: { session: { model_external_initializers_file_folder_path: folder } } }),
+    });
+  } catch (error) {
+    if (device === "cpu") throw error;
+    throw new PrunelabError(
+      `device is not there: ${device}: ${messageOf(error)}; it needs ${devices[device]}; choose cpu instead`,
+    );
+  }
 }
 
 export function int64(values: readonly number[], shape: readonly number[]): ort.Tensor {
