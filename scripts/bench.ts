@@ -4,8 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { GraphBuilder } from "../src/onnx/graph.ts";
-import { float32, openSession } from "../src/onnx/session.ts";
+import { matrixProductRate } from "./matrix-product.ts";
 import { duration } from "./progress.ts";
 
 const help = `usage: npm run bench -- [--runs <n>] [options of prunelab card]
@@ -35,7 +34,7 @@ async function main(args: string[]): Promise<void> {
   );
 
   console.log(`${availableParallelism()} cores, Node ${process.version}`);
-  console.log(`matrix product  ${(await matrixProduct()).toFixed(0)} GFLOP/s (float32, ONNX Runtime, best of 10)`);
+  console.log(`matrix product  ${(await matrixProductRate()).toFixed(0)} GFLOP/s (float32, ONNX Runtime, best of 10)`);
   const output = mkdtempSync(join(tmpdir(), "prunelab-bench-"));
   const runs: Run[] = [];
   for (let i = 0; i < Number(values.runs); i++) {
@@ -58,26 +57,6 @@ async function main(args: string[]): Promise<void> {
     ({ peakBytes }) => peakBytes / 1e9,
     (value) => `${value.toFixed(2)} GB`,
   );
-}
-
-/** GFLOP/s of a product of the model's shapes: 2,048 tokens by an MLP's weight. */
-async function matrixProduct(): Promise<number> {
-  const [tokens, inner, outer] = [2048, 640, 2048];
-  const graph = new GraphBuilder(new Map(), "");
-  const x = graph.input("x", "float32", [tokens, inner]);
-  const w = graph.input("w", "float32", [outer, inner]);
-  graph.output("y", graph.op("Gemm", [x, w], { transB: 1 }), "float32", [tokens, outer]);
-  const session = await openSession(graph.encode("product"), tmpdir());
-  const ones = (count: number) => new Float32Array(count).fill(1);
-  const feeds = { x: float32(ones(tokens * inner), [tokens, inner]), w: float32(ones(outer * inner), [outer, inner]) };
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 10; i++) {
-    const started = performance.now();
-    await session.run(feeds);
-    best = Math.min(best, (performance.now() - started) / 1000);
-  }
-  await session.release();
-  return (2 * tokens * inner * outer) / best / 1e9;
 }
 
 await main(process.argv.slice(2));

@@ -46,7 +46,7 @@ test("block after block gives what the whole model gives", async () => {
     norm: float32(norm, [columns]),
   });
 
-  const whole = await openSession(buildGemma3(config, "generate"), await weightsFolder(checkpoint));
+  const whole = await openSession(buildGemma3(config, "generate"), { folder: await weightsFolder(checkpoint) });
   const empty = float32(new Float32Array(0), [3, config.num_key_value_heads, 0, config.head_dim]);
   const feeds = Object.fromEntries(
     config.layer_types.flatMap((_, n) => ["key", "value"].map((what) => [`past_key_values.${n}.${what}`, empty])),

@@ -31,7 +31,7 @@ let checkpoint: Checkpoint;
 let session: Session;
 before(async () => {
   checkpoint = await openCheckpointFile(tinyModel);
-  session = await openSession(buildGemma3(checkpoint.config, "score"), await weightsFolder(checkpoint));
+  session = await openSession(buildGemma3(checkpoint.config, "score"), { folder: await weightsFolder(checkpoint) });
 });
 
 async function scoreAlone(sequence: ScoredSequence): Promise<TokenScore[]> {

@@ -17,13 +17,24 @@ const devices = {
 
 export type Device = keyof typeof devices;
 
+export interface SessionOptions {
+  /** Holds the graph's external data file, which is mapped into memory; a graph without one needs none. */
+  readonly folder?: string | undefined;
+  readonly device?: Device;
+  /** Beginning of the path of a trace of every operation, which the session's `endProfiling` writes. */
+  readonly profileTo?: string;
+}
+
 /**
  * Opens a graph in float32: ONNX Runtime's CPU kernels have no bfloat16 or float16 matrix product on x86. What another device cannot
- * run falls to the CPU. `folder` holds the graph's external data file, which is mapped into memory; a graph without one needs none.
+ * run falls to the CPU.
  *
  * @throws PrunelabError where the device is unknown or not there.
  */
-export async function openSession(graph: Uint8Array, folder?: string, device: Device = "cpu"): Promise<Session> {
+export async function openSession(
+  graph: Uint8Array,
+  { folder, device = "cpu", profileTo }: SessionOptions = {},
+): Promise<Session> {
   if (!Object.hasOwn(devices, device)) {
     throw new PrunelabError(`unknown device: ${device}; choose one of ${Object.keys(devices).join(", ")}`);
   }
@@ -34,6 +45,7 @@ export async function openSession(graph: Uint8Array, folder?: string, device: De
       executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
       intraOpNumThreads: availableParallelism(),
       logSeverityLevel: 3,
+      ...(profileTo === undefined ? {} : { enableProfiling: true, profileFilePrefix: profileTo }),
       ...(folder === undefined ? {} : { extra: { session: { model_external_initializers_file_folder_path: folder } } }),
     });
   } catch (error) {

@@ -1,0 +1,226 @@
+/** `npm run bench:score`: scores one model on the card's tasks, beside lm-evaluation-harness on the same weights, threads and documents. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { openCheckpoint, writeCheckpoint } from "../src/index.ts";
+import { buildGemma3 } from "../src/model/gemma3.ts";
+import { scoreTree } from "../src/model/score.ts";
+import { TreeBuilder } from "../src/model/token-tree.ts";
+import { weightsFolder } from "../src/model/weights.ts";
+import { openSession } from "../src/onnx/session.ts";
+import { defaultModel } from "../src/open-checkpoint.ts";
+import { matrixProductRate } from "./matrix-product.ts";
+import { watchMemory } from "./process-memory.ts";
+
+const cardTasks = [
+  "hellaswag",
+  ...[
+    "abstract_algebra",
+    "formal_logic",
+    "high_school_computer_science",
+    "high_school_mathematics",
+    "professional_law",
+  ].map((subject) => `mmlu_${subject}`),
+];
+
+const help = `usage: npm run bench:score -- [options]
+
+--model <id or path>     default ${defaultModel}
+--tasks <a,b>            default the card's six
+--limit <n>              documents of each task; default 200
+--num-fewshot <n>        default 0; not with a peer
+--runs <n>               of ours, each a process of its own; default 3
+--peer <script>          a Python script "MODEL OUT --tasks a,b --limit n" that runs lm-eval; started after ours, with the same weights
+--python <command>       that runs it; default python3
+--batch-sizes <a,b>      of the peer; default 1,8
+
+Prints wall time and the peak of memory of each whole process (start, model and data included), how many documents both answer alike, and a profile of one
+forward by operation, beside the machine's own float32 matrix product.`;
+
+// The peer's script has its batch size written in it; this puts another one in its place on the way to lm-eval.
+const withBatchSize = `
+import runpy, subprocess, sys
+size, script, *arguments = sys.argv[1:]
+call = subprocess.call
+def replaced(command, **options):
+    at = command.index("--batch_size")
+    return call([*command[:at + 1], size, *command[at + 2:]], **options)
+subprocess.call = replaced
+sys.argv = [script, *arguments]
+runpy.run_path(script, run_name="__main__")
+`;
+
+const { values } = parseArgs({
+  options: {
+    model: { type: "string", default: defaultModel },
+    tasks: { type: "string", default: cardTasks.join() },
+    limit: { type: "string", default: "200" },
+    "num-fewshot": { type: "string", default: "0" },
+    runs: { type: "string", default: "3" },
+    peer: { type: "string" },
+    python: { type: "string", default: "python3" },
+    "batch-sizes": { type: "string", default: "1,8" },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+
+interface Run {
+  readonly seconds: number;
+  readonly peakBytes: number;
+  readonly folder: string;
+}
+
+if (values.help) console.log(help);
+else await bench();
+
+async function bench(): Promise<void> {
+  const work = mkdtempSync(join(tmpdir(), "prunelab-bench-"));
+  try {
+    const threads = availableParallelism();
+    console.log(
+      `${values.model}, ${values.tasks}, limit ${values.limit}, ${values["num-fewshot"]}-shot; ${threads} threads`,
+    );
+    const rate = await matrixProductRate();
+    console.log(`matrix product: ${rate.toFixed(0)} GFLOP/s (float32, ONNX Runtime, best of 10)`);
+    await profile(work, rate);
+
+    console.log("\n| | wall, s | peak memory, GB | same answers | worst log-likelihood |");
+    console.log("|---|---:|---:|---:|---:|");
+    const ours: Run[] = [];
+    for (let run = 0; run < Number(values.runs); run++) {
+      const folder = join(work, `ours-${run}`);
+      const command = [
+        "dist/scripts/prunelab.js",
+        "evaluate",
+        "--fresh",
+        "--model",
+        values.model,
+        "--tasks",
+        values.tasks,
+      ];
+      command.push("--limit", values.limit, "--num-fewshot", values["num-fewshot"], "--output", folder);
+      ours.push(await timed(process.execPath, command, folder));
+    }
+    ours.sort((a, b) => a.seconds - b.seconds);
+    const median = ours[Math.floor(ours.length / 2)]!;
+    console.log(`| prunelab, median of ${ours.length} | ${cells(median)} | | |`);
+    if (values.peer) await comparePeer(work, values.peer, median);
+  } finally {
+    rmSync(work, { recursive: true });
+  }
+}
+
+async function comparePeer(work: string, peer: string, ours: Run): Promise<void> {
+  const model = join(work, "model");
+  await writeCheckpoint(await openCheckpoint(values.model), model);
+  for (const size of values["batch-sizes"].split(",")) {
+    const folder = join(work, `peer-${size}`);
+    const command = ["-c", withBatchSize, size, peer, model, folder, "--tasks", values.tasks, "--limit", values.limit];
+    const run = await timed(values.python, command, folder);
+    const { same, documents, worst } = compareAnswers(ours.folder, folder);
+    console.log(
+      `| lm-eval, batch size ${size} | ${cells(run)} | ${same} of ${documents} | ${worst.toExponential(1)} |`,
+    );
+    console.log(
+      `| ratio | ${(run.seconds / ours.seconds).toFixed(2)} | ${(ours.peakBytes / run.peakBytes).toFixed(2)} | | |`,
+    );
+  }
+}
+
+function cells({ seconds, peakBytes }: Run): string {
+  return `${seconds.toFixed(1)} | ${(peakBytes / 1e9).toFixed(2)}`;
+}
+
+async function timed(command: string, args: string[], folder: string): Promise<Run> {
+  const started = performance.now();
+  const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+  let errors = "";
+  child.stderr.on("data", (chunk) => {
+    errors = (errors + chunk).slice(-4000);
+  });
+  const peak = watchMemory(child.pid!);
+  const code = await new Promise((resolve, reject) => child.on("exit", resolve).on("error", reject));
+  const run = { seconds: (performance.now() - started) / 1000, peakBytes: peak(), folder };
+  if (code !== 0) throw new Error(`${command} ended with ${code}: ${errors}`);
+  return run;
+}
+
+/** Documents whose likeliest choice is the same, and the largest difference of a choice's log-likelihood. */
+function compareAnswers(ours: string, theirs: string): { same: number; documents: number; worst: number } {
+  const mine = readSamples(ours);
+  let [same, documents, worst] = [0, 0, 0];
+  for (const [key, scores] of readSamples(theirs)) {
+    const own = mine.get(key.replace(/^local_/, "")) ?? [];
+    documents++;
+    if (own.indexOf(Math.max(...own)) === scores.indexOf(Math.max(...scores))) same++;
+    for (const [choice, score] of scores.entries())
+      worst = Math.max(worst, Math.abs(score - (own[choice] ?? Infinity)));
+  }
+  return { same, documents, worst };
+}
+
+/** Each document's log-likelihoods, from the samples files below a folder, by task and number. */
+function readSamples(folder: string): Map<string, number[]> {
+  const samples = new Map<string, number[]>();
+  for (const path of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    const task = /(?:^|[\\/])samples_(.+)_\d{4}-\d\d-\d\dT[^\\/]*\.jsonl$/.exec(path)?.[1];
+    if (task === undefined) continue;
+    for (const line of readFileSync(join(folder, path), "utf8").split("\n")) {
+      if (line === "") continue;
+      const { doc_id: id, filtered_resps: answers } = JSON.parse(line) as {
+        doc_id: number;
+        filtered_resps: [string | number, unknown][];
+      };
+      samples.set(
+        `${task} ${id}`,
+        answers.map(([sum]) => Number(sum)),
+      );
+    }
+  }
+  return samples;
+}
+
+/** Where the time of a forward of 256 tokens goes, as scoring runs them: 64 of its positions are scored. */
+async function profile(work: string, rate: number): Promise<void> {
+  const checkpoint = await openCheckpoint(values.model);
+  const folder = await weightsFolder(checkpoint);
+  const profileTo = join(work, "profile");
+  const session = await openSession(buildGemma3(checkpoint.config, "score"), { folder, profileTo });
+  const tree = new TreeBuilder();
+  const tokens = Array.from({ length: 257 }, (_, index) => 1000 + index);
+  tree.add({ tokens, start: 193 }, 0);
+  const warm = 2;
+  const runs = 10;
+  for (let run = 0; run < warm; run++) await scoreTree(session, checkpoint.config, tree);
+  const started = performance.now();
+  for (let run = 0; run < runs; run++) await scoreTree(session, checkpoint.config, tree);
+  const seconds = (performance.now() - started) / 1000 / runs;
+  session.endProfiling();
+  await session.release();
+  const file = readdirSync(work).find((name) => name.startsWith("profile"))!;
+  const events = JSON.parse(readFileSync(join(work, file), "utf8")) as {
+    cat: string;
+    dur: number;
+    args?: { op_name?: string };
+  }[];
+  const byOperation = new Map<string, number>();
+  for (const { cat, dur, args } of events) {
+    if (cat !== "Node" || !args?.op_name) continue;
+    byOperation.set(args.op_name, (byOperation.get(args.op_name) ?? 0) + dur / 1e6 / (warm + runs));
+  }
+  const total = [...byOperation.values()].reduce((sum, value) => sum + value, 0);
+  const { config } = checkpoint;
+  const vocabulary = config.vocab_size * config.hidden_size;
+  const inBlocks = [...checkpoint.tensors.values()]
+    .filter(({ name, shape }) => name.startsWith("model.layers.") && shape.length === 2)
+    .reduce((sum, { shape }) => sum + shape[0]! * shape[1]!, 0);
+  // Only scored positions go through the last block's MLP and the head.
+  const work64 = 2 * (256 * inBlocks + 64 * vocabulary);
+  console.log(
+    `a forward of 256 tokens, 64 scored: ${(1000 * seconds).toFixed(0)} ms, about ${(work64 / seconds / 1e9).toFixed(0)} GFLOP/s, ${((100 * work64) / seconds / 1e9 / rate).toFixed(0)} % of the matrix product`,
+  );
+  const rows = [...byOperation].sort((a, b) => b[1] - a[1]).slice(0, 8);
+  console.log(rows.map(([name, time]) => `${name} ${((100 * time) / total).toFixed(1)} %`).join(", "));
+}
