@@ -2,6 +2,7 @@
 /** The command `prunelab`: finds the subcommand, runs it, and tells a failure in one sentence. */
 import { KernelError } from "../kernel/errors.ts";
 import { PrunelabError } from "../src/errors.ts";
+import { packageVersion } from "../src/files/package-root.ts";
 
 interface Command {
   readonly summary: string;
@@ -50,7 +51,7 @@ ${Object.entries(commands)
   .map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`)
   .join("\n")}
 
-prunelab <command> --help tells a command's options.`;
+prunelab <command> --help tells a command's options, prunelab --version the version.`;
 
 async function main([name, ...args]: string[]): Promise<void> {
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
@@ -58,6 +59,7 @@ async function main([name, ...args]: string[]): Promise<void> {
     if (name === undefined) process.exitCode = 2;
     return;
   }
+  if (name === "--version") return console.log(packageVersion());
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command) throw new PrunelabError(`unknown command; known are ${Object.keys(commands).join(", ")}: ${name}`);
   await command.run(args);

@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { PrunelabError } from "../errors.ts";
 import { findTasks } from "../tasks/find-tasks.ts";
+import type { GenerationTask } from "../tasks/task.ts";
 import { shared, skipWithoutShared } from "../testing.test-helper.ts";
 import { compareEvaluations } from "./compare.ts";
 import type { Evaluation } from "./evaluation.ts";
@@ -25,6 +26,23 @@ describe("compareEvaluations", () => {
     assert.equal((100 * mmlu!.bMeanOfTasks!).toFixed(2), "26.17");
     assert.equal(subjects.length, 5);
     assert.ok(subjects.every(({ verdict, aMeanOfTasks }) => verdict === "open" && aMeanOfTasks === null));
+  });
+
+  it("names what it does not compare", () => {
+    const [task] = findTasks(["triviaqa"]).tasks;
+    const withText = (evaluation: Evaluation): Evaluation => ({
+      ...evaluation,
+      tasks: [
+        ...evaluation.tasks,
+        {
+          ...{ outputType: "generate_until", task: task as GenerationTask, samples: [], metrics: {} },
+          ...{ source: dense.tasks[0]!.source, originalCount: 0, fewshotCount: 0 },
+        },
+      ],
+    });
+    const data = compareEvaluations(withText(dense), withText(pruned));
+    assert.deepEqual([data.leftOut, data.rows], [["triviaqa"], compareEvaluations(dense, pruned).rows]);
+    assert.deepEqual(compareEvaluations(withText(dense), pruned).leftOut, []);
   });
 
   it("corrects p over the overview, and apart from it over a group's parts", () => {

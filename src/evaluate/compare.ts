@@ -32,6 +32,8 @@ export interface ComparisonData {
   readonly sameWeights: boolean;
   /** A group comes before its tasks. */
   readonly rows: readonly ComparisonRow[];
+  /** Names of tasks that both have and that are not multiple choice, which no row compares. */
+  readonly leftOut: readonly string[];
   /** How often each choice was right and was taken, row by row. */
   readonly choices: readonly ChoiceRow[];
 }
@@ -58,8 +60,16 @@ export function compareEvaluations(a: Evaluation, b: Evaluation, { seed = 0 }: C
     limit: a.limit ?? b.limit,
     sameWeights: a.model.digest === b.model.digest,
     rows: correct(compared.map(({ row }) => row)),
+    leftOut: leftOut(a, b),
     choices: compared.flatMap(({ choices }) => choices),
   };
+}
+
+function leftOut(a: Evaluation, b: Evaluation): string[] {
+  const names = new Set(b.tasks.map(({ task }) => task.task));
+  return a.tasks
+    .filter(({ outputType, task }) => outputType !== "multiple_choice" && names.has(task.task))
+    .map(({ task }) => task.task);
 }
 
 /** Every task, after the groups that it is the first of. */

@@ -13,7 +13,10 @@ export interface GraphSession {
 
 /** Opens the scoring graph. `folder` holds the weights file. */
 export async function openGraphSession(config: Gemma3Config, folder: string, device: Device): Promise<GraphSession> {
-  const open = async (kind: Kind) => ({ kind, session: await openSession(buildGemma3(config, kind), { folder, device }) });
+  const open = async (kind: Kind) => ({
+    kind,
+    session: await openSession(buildGemma3(config, kind), { folder, device }),
+  });
   let current: Awaited<ReturnType<typeof open>> | undefined = await open("score");
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {

@@ -24,7 +24,9 @@ test("the real model's logits and texts are transformers', past the 512-token wi
 }, async () => {
   const reference = JSON.parse(readFileSync(join(shared!, "reference", "logits.json"), "utf8"));
   const checkpoint = await openCheckpointFile(modelFile!);
-  const session = await openSession(buildGemma3(checkpoint.config, "score"), { folder: await weightsFolder(checkpoint) });
+  const session = await openSession(buildGemma3(checkpoint.config, "score"), {
+    folder: await weightsFolder(checkpoint),
+  });
   for (const { case: name, ids, topIds, topLogits, logNormalizer, textLogLikelihood } of reference.base
     .logits as Case[]) {
     const tree = new TreeBuilder();

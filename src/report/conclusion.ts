@@ -15,6 +15,7 @@ export function conclusions(data: ComparisonData): string[] {
     ...warnings(data),
     ...overview.flatMap((row) => [finding(row, names), ...partsFinding(row, data.rows)]),
     ...sameAnswers(data, names),
+    ...notCompared(data),
   ];
 }
 
@@ -41,6 +42,12 @@ function warnings({ rows, sameWeights }: ComparisonData): string[] {
   }
   if (sameWeights) sentences.push("Both runs are of the same weights: a difference comes from the computation alone.");
   return sentences;
+}
+
+function notCompared({ leftOut }: ComparisonData): string[] {
+  return leftOut.length === 0
+    ? []
+    : [`Not compared, since only multiple choice is: ${listed(leftOut.map(taskLabel))}.`];
 }
 
 function finding(row: ComparisonRow, names: Names): string {
