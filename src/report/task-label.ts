@@ -8,6 +8,8 @@ const labels: Readonly<Record<string, string>> = {
   arc_easy: "ARC-Easy",
   arc_challenge: "ARC-Challenge",
   winogrande: "WinoGrande",
+  triviaqa: "TriviaQA",
+  wikitext: "WikiText-2",
 };
 
 /** E.g. `mmlu_formal_logic` → "MMLU formal logic"; an unknown name as it is. */
