@@ -26,7 +26,7 @@ const help = `usage: prunelab prune --output <folder> [options]
 All methods but magnitude and random look at inputs, on calibration windows. So do these, which work with magnitude too:
 --budgets owl          blocks with more outliers keep more; not with n:m
 --refine <name>        betters the mask: dsnot or swaps
---reconstruct          fits the weights that stay to the dense layer's outputs
+--reconstruct          fits the weights that stay to the dense layer's outputs; so does --refine after sparsegpt and admm
 --compensate           lets admm and --reconstruct fit to the dense model's outputs, to make good what earlier blocks lost
 
 --calibration <text>   dolly (default), a .jsonl file or a text file; may be given again, for equal shares
@@ -50,7 +50,7 @@ export async function runPrune(args: string[]): Promise<void> {
       device: { type: "string", default: "cpu" },
       budgets: { type: "string" },
       refine: { type: "string" },
-      reconstruct: { type: "boolean", default: false },
+      reconstruct: { type: "boolean" },
       compensate: { type: "boolean", default: false },
       calibration: { type: "string", multiple: true },
       windows: { type: "string" },
@@ -77,7 +77,7 @@ export async function runPrune(args: string[]): Promise<void> {
     ...(values.scope !== undefined && { scope: values.scope }),
     ...(values.budgets !== undefined && { budgets: values.budgets }),
     ...(values.refine !== undefined && { refine: values.refine }),
-    reconstruct: values.reconstruct,
+    ...(values.reconstruct !== undefined && { reconstruct: values.reconstruct }),
     compensate: values.compensate,
     calibration: {
       ...(values.calibration && { source: values.calibration }),

@@ -44,7 +44,10 @@ export interface PruneOptions {
   readonly budgets?: LayerBudgets;
   /** Betters the mask on the calibration inputs. */
   readonly refine?: MaskRefinement;
-  /** Fits the kept weights to the dense layer's outputs, by least squares on the calibration inputs. Default false. */
+  /**
+   * Fits the kept weights to the dense layer's outputs, by least squares on the calibration inputs. Default false; true where `refine` changes
+   * the mask that `"sparsegpt"` or `"admm"` had fitted the weights to.
+   */
   readonly reconstruct?: boolean;
   /**
    * Whether `"admm"` and `reconstruct` fit to the outputs that the layer has in the dense model, so that a block makes good what those before
@@ -102,8 +105,9 @@ export type WeightOptions = Omit<PruneOptions, "method" | "budgets" | "refine" |
 export function planPruning(options: WeightOptions): PruningPlan;
 export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan;
 export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan {
-  const { budgets = "uniform", refine, reconstruct = false, compensate = false, calibration = {} } = options;
   const { method, ...plan } = planSelection(options);
+  const { budgets = "uniform", refine, compensate = false, calibration = {} } = options;
+  const { reconstruct = refine !== undefined && (method === "sparsegpt" || method === "admm") } = options;
   if (!layerBudgets.includes(budgets)) {
     throw new PrunelabError(`unknown layer budgets: ${budgets}; choose one of ${layerBudgets.join(", ")}`);
   }
