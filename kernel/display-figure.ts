@@ -4,12 +4,14 @@ import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
 import { buildPath } from "./build-path.ts";
 import { toPlainJson } from "./plain-json.ts";
-import type { PlotReply } from "./plot-thread.ts";
 
 export interface Figure {
   data: object[];
   layout: Record<string, unknown>;
 }
+
+/** As scripts/plot-thread.ts answers, which only runs by its file. */
+type PlotReply = { id: number; svg?: string; failure?: string };
 
 /** How long the thread that draws waits for another figure; it holds some 150 MB. */
 const IDLE_MS = 20_000;
@@ -86,7 +88,7 @@ async function drawSvg(figure: Figure): Promise<string> {
 }
 
 function startThread(): Worker {
-  const worker = new Worker(buildPath("plot-thread.js"), { execArgv: [], stdout: true, stderr: true });
+  const worker = new Worker(buildPath("../scripts/plot-thread.js"), { execArgv: [], stdout: true, stderr: true });
   worker.on("exit", () => {
     if (thread === worker) thread = undefined;
   });

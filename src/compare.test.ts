@@ -15,8 +15,8 @@ describe("compare", () => {
     ]);
   });
 
-  it("shows itself as text, Markdown and HTML", () => {
-    const { "text/plain": text, "text/markdown": markdown, "text/html": html } = mimeBundle(card);
+  it("shows itself as text, Markdown and HTML with a plot", async () => {
+    const { "text/plain": text, "text/markdown": markdown, "text/html": html } = await mimeBundle(card);
     assert.equal(String(card), text);
     assert.equal(card.markdown, markdown);
     assert.match(text, /^HellaSwag +200 +43\.5 \(36\.8 to 50\.4\) +29\.5 \(23\.6 to 36\.2\) +-14\.0 /m);
@@ -26,6 +26,8 @@ describe("compare", () => {
       /^\| MMLU, 5 subjects \| 726 \| 25\.3 \(22\.3 to 28\.6\) \| 26\.0 \(23\.0 to 29\.3\) \| \+0\.7 /m,
     );
     assert.equal(html.match(/<table>/g)!.length, 2);
+    const [, picture] = /<img alt="Bars: accuracy[^"]*" src="data:image\/svg\+xml;base64,([^"]+)">$/.exec(html)!;
+    assert.match(Buffer.from(picture!, "base64").toString(), /^<svg.*MMLU formal logic.*<\/svg>$/s);
     assert.ok(text.includes("Limit 200: the first documents of each task"));
   });
 
@@ -137,14 +139,14 @@ describe("compare", () => {
     );
   });
 
-  it("lets no markup of a model's name through", () => {
+  it("lets no markup of a model's name through", async () => {
     const evil = "x|<img src=x onerror=alert(1)>";
     const shown = compare(
       scoredEvaluation(evil, { hellaswag: docsOf(some, "a") }),
       scoredEvaluation("b", { hellaswag: docsOf(some, "b") }),
     );
-    const bundle = mimeBundle(shown);
-    assert.ok(!bundle["text/html"].includes("<img") && bundle["text/html"].includes("&lt;img"));
+    const bundle = await mimeBundle(shown);
+    assert.ok(!bundle["text/html"].includes("<img src=x") && bundle["text/html"].includes("&lt;img"));
     assert.ok(!/[^\\]<img/.test(bundle["text/markdown"]) && !/x\|/.test(bundle["text/markdown"]));
   });
 
@@ -169,7 +171,7 @@ describe("compare", () => {
           return scoredEvaluation(name, Object.fromEntries(docs));
         };
         const shown = compare(side("a"), side("b"));
-        for (const text of Object.values(mimeBundle(shown))) assert.doesNotMatch(text, /NaN|undefined|null|Infinity/);
+        for (const text of [String(shown), shown.markdown]) assert.doesNotMatch(text, /NaN|undefined|null|Infinity/);
         for (const sentence of shown.conclusion) assert.match(sentence, /^\S.*[^. ]\.$/);
       }),
       { numRuns: 50 },
@@ -199,7 +201,7 @@ function docsOf({ bothRight, lost, won, bothWrong }: Counts, side: "a" | "b"): S
   });
 }
 
-function mimeBundle(comparison: Comparison): Record<"text/plain" | "text/markdown" | "text/html", string> {
+function mimeBundle(comparison: Comparison): Promise<Record<"text/plain" | "text/markdown" | "text/html", string>> {
   const display = Symbol.for("Jupyter.display");
   return (comparison as unknown as Record<symbol, () => ReturnType<typeof mimeBundle>>)[display]!();
 }

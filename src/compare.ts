@@ -1,9 +1,11 @@
-/** Two evaluations side by side: the statistics, what may be concluded from them, and how a notebook shows it. */
+/** Two evaluations side by side: the statistics, what may be concluded from them, and how a notebook shows it, as tables and a plot. */
 import { type CompareOptions, type ComparisonData, compareEvaluations } from "./evaluate/compare.ts";
 import type { Evaluation } from "./evaluate/evaluation.ts";
 import { comparisonBlocks } from "./report/comparison.ts";
+import { comparisonFigure } from "./report/comparison-figure.ts";
 import { conclusions } from "./report/conclusion.ts";
 import { html, markdown, plainText } from "./report/document.ts";
+import type { Figure } from "./report/figure.ts";
 
 /** A kernel asks values for their MIME bundle by this name. */
 const display: unique symbol = Symbol.for("Jupyter.display");
@@ -15,7 +17,9 @@ export interface Comparison extends ComparisonData {
   readonly markdown: string;
   /** The whole report for a terminal. */
   toString(): string;
-  [display](): Record<"text/plain" | "text/markdown" | "text/html", string>;
+  /** The accuracies as bars. */
+  figure(): Figure;
+  [display](): Promise<Record<"text/plain" | "text/markdown" | "text/html", string>>;
 }
 
 /**
@@ -27,11 +31,18 @@ export function compare(a: Evaluation, b: Evaluation, options: CompareOptions = 
   const data = compareEvaluations(a, b, options);
   const blocks = comparisonBlocks(data);
   const bundle = { "text/plain": plainText(blocks), "text/markdown": markdown(blocks), "text/html": html(blocks) };
+  const figure = () => comparisonFigure(data);
   return {
     ...data,
     conclusion: conclusions(data),
     markdown: bundle["text/markdown"],
     toString: () => bundle["text/plain"],
-    [display]: () => bundle,
+    figure,
+    async [display]() {
+      // As a picture inside the page: an inline SVG is taken out of pages that are not trusted.
+      const svg = Buffer.from(await figure().svg()).toString("base64");
+      const picture = `<img alt="${figure().caption.replaceAll('"', "&quot;")}" src="data:image/svg+xml;base64,${svg}">`;
+      return { ...bundle, "text/html": `${bundle["text/html"]}\n${picture}` };
+    },
   };
 }

@@ -4,6 +4,8 @@
 export type Block =
   | { readonly heading: string; readonly level: 2 | 3 }
   | { readonly list: readonly string[] }
+  /** Small print. */
+  | { readonly note: string }
   | { readonly table: Table };
 
 /** Rows of as many cells as the header has. The first column is text, the others stand to the right. */
@@ -18,6 +20,7 @@ export function plainText(blocks: readonly Block[]): string {
     .map((block) => {
       if ("heading" in block) return block.heading;
       if ("list" in block) return block.list.map((item) => `- ${item}`).join("\n");
+      if ("note" in block) return block.note;
       return textTable(block.table);
     })
     .join("\n\n");
@@ -43,6 +46,7 @@ export function markdown(blocks: readonly Block[]): string {
     .map((block) => {
       if ("heading" in block) return `${"#".repeat(block.level)} ${escapeMarkdown(block.heading)}`;
       if ("list" in block) return block.list.map((item) => `- ${escapeMarkdown(item)}`).join("\n");
+      if ("note" in block) return escapeMarkdown(block.note);
       const { header, rows } = block.table;
       const rule = `| ${header.map((_, column) => (column === 0 ? "---" : "---:")).join(" | ")} |`;
       return [line(header), rule, ...rows.map(line)].join("\n");
@@ -60,6 +64,7 @@ export function html(blocks: readonly Block[]): string {
     .map((block) => {
       if ("heading" in block) return `<h${block.level}>${escapeHtml(block.heading)}</h${block.level}>`;
       if ("list" in block) return `<ul>${block.list.map((item) => `<li>${escapeHtml(item)}</li>`).join("")}</ul>`;
+      if ("note" in block) return `<p><small>${escapeHtml(block.note)}</small></p>`;
       const { header, rows } = block.table;
       const body = rows.map((cells) => line("td", cells)).join("");
       return `<table><thead>${line("th", header)}</thead><tbody>${body}</tbody></table>`;

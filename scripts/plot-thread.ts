@@ -1,10 +1,11 @@
-/** The thread that draws plotly figures as SVG, with plotly.js in jsdom instead of a browser. */
+/** The thread that draws plotly figures as SVG, with plotly.js in jsdom instead of a browser; the kernel and the library start it by its file. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { parentPort } from "node:worker_threads";
-import { textWidth } from "./font-widths.ts";
+import { textWidth } from "../src/report/font-widths.ts";
 
-export type PlotReply = { id: number; svg?: string; failure?: string };
+/** What comes back for a message `{ id, figure }`, the figure as JSON. */
+type PlotReply = { id: number; svg?: string; failure?: string };
 
 /** The little of the DOM that is used here; the published types of jsdom would bring a browser's globals into the project. */
 interface Element {
@@ -54,8 +55,8 @@ function createWindow(): Window {
   Object.assign(window, { TextDecoder, TextEncoder });
   Object.assign(window.URL, { createObjectURL: () => "", revokeObjectURL: () => {} });
   const box = function (this: Element) {
-    const { width, height } = textBox(this);
-    return { x: 0, y: -0.8 * height, width, height, top: 0, left: 0, right: width, bottom: height };
+    const { width, height, left, top } = textBox(this);
+    return { x: left, y: top, width, height, left, top, right: left + width, bottom: top + height };
   };
   Object.assign(window.SVGElement.prototype, {
     getBBox: box,
@@ -73,14 +74,18 @@ function createWindow(): Window {
 }
 
 /** Lines of a text stand in `tspan.line` elements below each other. */
-function textBox(element: Element): { width: number; height: number } {
+function textBox(element: Element): { width: number; height: number; left: number; top: number } {
   const style = /font-size:\s*([\d.]+)px/.exec(
     element.getAttribute("style") ?? element.parentElement?.getAttribute("style") ?? "",
   );
   const size = Number(style?.[1] ?? element.getAttribute("font-size") ?? 12) || 12;
   const lines = [...element.querySelectorAll("tspan.line")].map((line) => line.textContent ?? "");
   const texts = lines.length > 0 ? lines : [element.textContent ?? ""];
-  return { width: Math.max(...texts.map((text) => textWidth(text, size))), height: 1.25 * size * texts.length };
+  const width = Math.max(...texts.map((text) => textWidth(text, size)));
+  // Of these plotly asks where they lie around their origin; axes' labels must not seem to leave the page, or it hides them.
+  const isPlaced = /\b(bartext|annotation-text)\b/.test(element.getAttribute("class") ?? "");
+  const left = isPlaced && element.getAttribute("text-anchor") === "middle" ? -width / 2 : 0;
+  return { width, height: 1.25 * size * texts.length, left, top: isPlaced ? -size : 0 };
 }
 
 function loadPlotly(): Plotly {

@@ -1,0 +1,58 @@
+/** Which weights two prunings of one model disagree on. */
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { PrunelabError } from "../errors.ts";
+import { parseScope } from "./options.ts";
+import { tensorsInScope } from "./sparsity.ts";
+
+/** Weights of one tensor by which of two checkpoints have them at zero. */
+export interface MaskDifference {
+  readonly name: string;
+  /** The block's number; null outside the blocks. */
+  readonly layer: number | null;
+  /** The tensor's name within its block, without `.weight`, e.g. `mlp.down_proj`. */
+  readonly part: string;
+  readonly count: number;
+  readonly onlyA: number;
+  readonly onlyB: number;
+  readonly both: number;
+  /** (onlyA + onlyB) / count. */
+  readonly disagreement: number;
+}
+
+/**
+ * Compares the zeros of two checkpoints tensor by tensor, e.g. of one model under two methods.
+ *
+ * @throws PrunelabError where the scope (default: the linear layers inside the blocks) matches nothing, or the shapes differ.
+ */
+export async function maskDifference(
+  a: Checkpoint,
+  b: Checkpoint,
+  { scope }: { readonly scope?: RegExp | string } = {},
+): Promise<MaskDifference[]> {
+  const rows: MaskDifference[] = [];
+  for (const { name } of tensorsInScope(a, parseScope(scope))) {
+    const [first, second] = [(await a.read(name)).data, (await b.read(name)).data];
+    if (first.length !== second.length) {
+      throw new PrunelabError(
+        `checkpoints of different shapes: ${name}: ${first.length} and ${second.length} weights; compare prunings of one model`,
+      );
+    }
+    let [onlyA, onlyB, both] = [0, 0, 0];
+    for (let index = 0; index < first.length; index++) {
+      const isZeroA = (first[index]! & 0x7fff) === 0;
+      const isZeroB = (second[index]! & 0x7fff) === 0;
+      if (isZeroA && isZeroB) both += 1;
+      else if (isZeroA) onlyA += 1;
+      else if (isZeroB) onlyB += 1;
+    }
+    const [, block, part] = /^model\.layers\.(\d+)\.(.*)\.weight$/.exec(name) ?? [];
+    rows.push({
+      name,
+      layer: block === undefined ? null : Number(block),
+      part: part ?? name,
+      ...{ count: first.length, onlyA, onlyB, both },
+      disagreement: (onlyA + onlyB) / first.length,
+    });
+  }
+  return rows;
+}

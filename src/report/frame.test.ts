@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { frame, frameCsv, frameHtml, frameMarkdown } from "./frame.ts";
+
+const rows = [
+  { task: "MMLU, 5 subjects", n: 1200, share: 0.435, percent: 43.5, p: 0.00001234 },
+  { task: '<b>"x"</b>', n: 20, share: 1 / 3, percent: -2 / 3, p: null },
+];
+
+function bundleOf(value: object): Record<string, unknown> {
+  return (value as Record<symbol, () => Record<string, unknown>>)[Symbol.for("Jupyter.display")]!();
+}
+
+describe("a frame", () => {
+  it("is danfojs's, with the columns that were asked for", async () => {
+    const made = await frame(rows, { columns: ["n", "percent"] });
+    assert.deepEqual(
+      [made.shape, made.columns],
+      [
+        [2, 2],
+        ["n", "percent"],
+      ],
+    );
+    assert.equal(made.column("n").sum(), 1220);
+    assert.deepEqual(made.sortValues("n").values, [
+      [20, -2 / 3],
+      [1200, 43.5],
+    ]);
+  });
+
+  it("shows itself with its caption, and carries its numbers with all their digits", async () => {
+    const bundle = bundleOf(await frame(rows, { caption: "n: documents; source: a test" }));
+    assert.match(String(bundle["text/html"]), /<p><small>n: documents; source: a test<\/small><\/p>$/);
+    assert.match(String(bundle["text/plain"]), /^MMLU, 5 subjects +1,200 +0\.4350 +43\.50 +1\.2e-5$/m);
+    const { data, schema } = bundle["application/vnd.dataresource+json"] as {
+      data: object[];
+      schema: { fields: object[] };
+    };
+    assert.deepEqual(data, rows);
+    assert.deepEqual(schema.fields.at(-1), { name: "p", type: "number" });
+  });
+
+  it("becomes HTML, Markdown and CSV, escaped, also where it was made from another", async () => {
+    const made = (await frame(rows)).sortValues("n") as Awaited<ReturnType<typeof frame>>;
+    assert.match(frameHtml(made), /&lt;b&gt;&quot;x&quot;&lt;\/b&gt;/);
+    assert.match(frameMarkdown(made), /^\| MMLU, 5 subjects \| 1,200 \| 0\.4350 \| 43\.50 \| 1\.2e-5 \|$/m);
+    assert.equal(
+      frameCsv(made),
+      'task,n,share,percent,p\r\n"<b>""x""</b>",20,0.3333333333333333,-0.6666666666666666,\r\n"MMLU, 5 subjects",1200,0.435,43.5,0.00001234\r\n',
+    );
+  });
+
+  it("says what is wrong", async () => {
+    await assert.rejects(frame([]), /^PrunelabError: no rows for a frame: 0; give one or more$/);
+    await assert.rejects(frame(rows, { columns: ["m"] }), /unknown column: m; known are task, n, share, percent, p$/);
+  });
+});

@@ -1,0 +1,111 @@
+/** Rows as danfojs frames that show themselves as tables, and frames as HTML, Markdown and CSV. */
+import type { DataFrame } from "danfojs-node";
+import { messageOf, PrunelabError } from "../errors.ts";
+import { html, markdown, plainText, type Table } from "./document.ts";
+
+/** A kernel asks values for their MIME bundle by this name. */
+const display: unique symbol = Symbol.for("Jupyter.display");
+
+export interface FrameOptions {
+  /** Which columns, in which order; default: all. */
+  readonly columns?: readonly string[];
+  /** Units, n and source, shown below the table. */
+  readonly caption?: string;
+}
+
+/**
+ * Rows as a frame of danfojs-node (https://danfo.jsdata.org), for grouping, sorting and merging. In a notebook it shows itself whole, with its
+ * caption, and carries its exact numbers as Frictionless tabular data; frames made from it show themselves as the kernel shows any frame.
+ *
+ * @throws PrunelabError where danfojs-node is not installed, there are no rows, or a column is unknown.
+ */
+export async function frame(rows: readonly object[], { columns, caption = "" }: FrameOptions = {}): Promise<DataFrame> {
+  const { DataFrame } = await loadDanfo();
+  if (rows.length === 0) throw new PrunelabError("no rows for a frame: 0; give one or more");
+  const known = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const unknown = columns?.find((column) => !known.includes(column));
+  if (unknown !== undefined) throw new PrunelabError(`unknown column: ${unknown}; known are ${known.join(", ")}`);
+  const names = columns ?? known;
+  const values = rows.map((row) => names.map((name) => (row as Record<string, unknown>)[name] ?? null));
+  const made = new DataFrame(values as never, { columns: [...names] });
+  const show = () => {
+    const plain = plainText([{ table: tableOf(made) }]);
+    return {
+      "text/html": frameHtml(made, caption),
+      "text/plain": caption ? `${plain}\n\n${caption}` : plain,
+      "application/vnd.dataresource+json": frameData(made),
+    };
+  };
+  Object.defineProperty(made, display, { value: show });
+  return made;
+}
+
+/** A frame as an HTML table; the caption stands below. */
+export function frameHtml(frame: DataFrame, caption = ""): string {
+  return html([{ table: tableOf(frame) }, ...(caption ? [{ note: caption }] : [])]);
+}
+
+/** A frame as a table in GitHub's Markdown. */
+export function frameMarkdown(frame: DataFrame): string {
+  return markdown([{ table: tableOf(frame) }]);
+}
+
+/** A frame as CSV (RFC 4180) with a header line; numbers have all their digits, missing values are empty. */
+export function frameCsv(frame: DataFrame): string {
+  // danfojs' own toCSV quotes nothing, so that a comma in a name would become a column.
+  const field = (value: unknown) => {
+    const text = value === null || value === undefined ? "" : String(value);
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return [frame.columns, ...rowsOf(frame)].map((row) => `${row.map(field).join(",")}\r\n`).join("");
+}
+
+/** Frictionless' tabular data resource, which carries numbers with all their digits. */
+function frameData(frame: DataFrame): object {
+  const rows = rowsOf(frame);
+  const fields = frame.columns.map((name, column) => {
+    const values = rows.map((row) => row[column]).filter((value) => value !== null);
+    const type = values.every((value) => typeof value === "number") ? "number" : "string";
+    return { name, type };
+  });
+  const data = rows.map((row) => Object.fromEntries(row.map((value, column) => [frame.columns[column]!, value])));
+  return { schema: { fields }, data };
+}
+
+/** Numbers of a column with as many decimals as its size asks for, so that they stand below each other. */
+function tableOf(frame: DataFrame): Table {
+  const rows = rowsOf(frame);
+  const texts = frame.columns.map((_, column) => columnTexts(rows.map((row) => row[column])));
+  return { header: frame.columns, rows: rows.map((_, row) => texts.map((column) => column[row]!)) };
+}
+
+function columnTexts(values: readonly unknown[]): string[] {
+  const numbers = values.filter((value) => typeof value === "number").filter(Number.isFinite);
+  const largest = Math.max(0, ...numbers.map(Math.abs));
+  const digits = numbers.every(Number.isInteger) ? 0 : largest >= 1.5 ? 2 : 4;
+  return values.map((value) => {
+    if (value === null || value === undefined) return "";
+    if (typeof value !== "number" || !Number.isFinite(value)) return String(value);
+    if (digits === 0) return value.toLocaleString("en-US");
+    const isTiny = value !== 0 && Math.abs(value) < 0.5 * 10 ** -digits;
+    return isTiny ? value.toExponential(1) : value.toFixed(digits);
+  });
+}
+
+function rowsOf(frame: DataFrame): unknown[][] {
+  return frame.values as unknown[][];
+}
+
+async function loadDanfo(): Promise<typeof import("danfojs-node")> {
+  try {
+    const loaded = await import("danfojs-node");
+    // Its tensorflow.js would advise, on the first sum, to install the native library that the overrides leave out.
+    loaded.tensorflow.env().set("IS_NODE", false);
+    return loaded;
+  } catch (error) {
+    throw new PrunelabError(
+      `cannot load danfojs-node, which frames need: ${messageOf(error).split("\n")[0]}; put "overrides": {"danfojs-node": {"@tensorflow/tfjs-node": "npm:@tensorflow/tfjs@3.21.0", "xlsx": "0.18.5"}} into package.json and run npm install danfojs-node@1.2.0`,
+      { cause: error },
+    );
+  }
+}
