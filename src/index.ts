@@ -9,24 +9,40 @@ export { perplexity } from "./evaluate/perplexity.ts";
 export { writeResults } from "./evaluate/results.ts";
 export { type ScoreRow, scoreRows } from "./evaluate/score-rows.ts";
 export { wikitextPerplexity } from "./evaluate/wikitext-perplexity.ts";
+export { evaluateCheckpoint } from "./evaluate-checkpoint.ts";
 export { exportModel } from "./model/export.ts";
 export type { LanguageModel } from "./model/language-model.ts";
 export { type LoadOptions, loadLanguageModel } from "./model/load.ts";
 export { type OpenCheckpointOptions, openCheckpoint } from "./open-checkpoint.ts";
 export type { OnProgress, Progress } from "./progress.ts";
+export {
+  type Calibration,
+  type CalibrationOptions,
+  type CalibrationPart,
+  loadCalibration,
+} from "./prune/calibration.ts";
+export { type ColumnNorms, columnNorms } from "./prune/column-norms.ts";
 export { type MaskDifference, maskDifference } from "./prune/mask-difference.ts";
 export type { PruneOptions } from "./prune/options.ts";
 export { type PrunedCheckpoint, prune } from "./prune/prune.ts";
 export { type SparsityReport, sparsityReport } from "./prune/sparsity.ts";
 export { type WeightHistogram, type WeightHistogramOptions, weightHistogram } from "./prune/weight-histogram.ts";
 export { type Bar, type BarFigureOptions, type BarSeries, barFigure } from "./report/bar-figure.ts";
+export { type BesidePublishedRow, besidePublished, besidePublishedFigure } from "./report/beside-published.ts";
 export { compareWithCard } from "./report/card-table.ts";
 export { comparisonFigure } from "./report/comparison-figure.ts";
 export type { Figure, FigureText } from "./report/figure.ts";
 export { type FrameOptions, frame, frameCsv, frameHtml, frameMarkdown } from "./report/frame.ts";
 export { histogramFigure } from "./report/histogram-figure.ts";
+export {
+  blockFigure,
+  type LineFigureOptions,
+  type LinePoint,
+  type LineSeries,
+  sweepFigure,
+} from "./report/line-figure.ts";
 export { gemmaTables, type PublishedTable, sweelolAverageMmlu, sweelolCard } from "./report/published.ts";
 export { publishedFigure } from "./report/published-figure.ts";
 export { sparsityFigure } from "./report/sparsity-figure.ts";
-export { type SweepFigureOptions, type SweepPoint, type SweepSeries, sweepFigure } from "./report/sweep-figure.ts";
+export { type SweepOptions, type SweepRow, sweepPerplexity, sweepTasks } from "./sweep.ts";
 export type { ChoiceTask, GenerationTask, RollingTask, Task } from "./tasks/task.ts";

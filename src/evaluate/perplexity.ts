@@ -1,6 +1,8 @@
 /** Perplexity on fixed windows of tokens, the measure of the pruning literature. */
 import type { LanguageModel } from "../model/language-model.ts";
 import type { OnProgress } from "../progress.ts";
+import { bootstrapMean } from "./bootstrap.ts";
+import type { Interval } from "./statistics.ts";
 
 /**
  * exp of minus the mean natural-log probability of each window's tokens after its first, over all windows together. Windows of 2,048
@@ -11,7 +13,22 @@ export async function perplexity(
   windows: readonly (readonly number[])[],
   options: { readonly onProgress?: OnProgress } = {},
 ): Promise<number> {
+  return ofSums(await model.loglikelihoodTokens(windows, options), windows);
+}
+
+/** The perplexity on windows of one length with a 95 % interval: how far it could move if other windows of such text were taken (bootstrap). */
+export async function perplexityInterval(
+  model: LanguageModel,
+  windows: readonly (readonly number[])[],
+  options: { readonly onProgress?: OnProgress } = {},
+): Promise<Interval & { readonly perplexity: number }> {
   const sums = await model.loglikelihoodTokens(windows, options);
+  const losses = sums.map((sum, index) => -sum / (windows[index]!.length - 1));
+  const { low, high } = bootstrapMean(losses, { seed: 0, resamples: 10_000 });
+  return { perplexity: ofSums(sums, windows), low: Math.exp(low), high: Math.exp(high) };
+}
+
+function ofSums(sums: readonly number[], windows: readonly (readonly number[])[]): number {
   const predicted = windows.reduce((count, window) => count + window.length - 1, 0);
   return Math.exp(-sums.reduce((sum, value) => sum + value, 0) / predicted);
 }

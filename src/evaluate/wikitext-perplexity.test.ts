@@ -29,7 +29,10 @@ test("takes the whole text as one, window by window", async (t) => {
     [2, ...ids.slice(0, 8)],
     [2, ...ids.slice(8, 16)],
   ]);
-  assert.deepEqual(seen, { perplexity: Math.exp(-(sums[0]! + sums[1]!) / 16), windows: 2 });
+  assert.deepEqual([seen.perplexity, seen.windows], [Math.exp(-(sums[0]! + sums[1]!) / 16), 2]);
+  // Of two windows, a resample is of one alone often enough to end the interval.
+  const [best, worst] = sums.map((sum) => Math.exp(-sum / 8)).sort((a, b) => a - b) as [number, number];
+  assert.ok(Math.abs(seen.low / best - 1) < 1e-9 && Math.abs(seen.high / worst - 1) < 1e-9);
   assert.equal((await wikitextPerplexity(model, { folder, windowTokens: 9 })).windows, Math.floor(ids.length / 8));
   await model.release();
 });

@@ -4,7 +4,8 @@ import type { LanguageModel } from "../model/language-model.ts";
 import type { OnProgress } from "../progress.ts";
 import { scoredRows } from "../tasks/task.ts";
 import { wikitext } from "../tasks/wikitext.ts";
-import { perplexity } from "./perplexity.ts";
+import { perplexityInterval } from "./perplexity.ts";
+import type { Interval } from "./statistics.ts";
 
 export interface WikitextPerplexityOptions extends LoadRowsOptions {
   /** Tokens of a window, BOS among them; 2,048 unless given. */
@@ -16,22 +17,19 @@ export interface WikitextPerplexityOptions extends LoadRowsOptions {
 
 /**
  * exp of the mean negative log-probability of WikiText-2's raw test text, cut into windows that each begin with BOS and see nothing
- * before it. What is left after the last whole window is not counted. (lm-eval's `wikitext` counts words and bytes instead.)
+ * before it, with its 95 % interval over the windows. What is left after the last whole window is not counted. (lm-eval's `wikitext` counts words and bytes instead.)
  *
  * @throws PrunelabError where no source has the text.
  */
 export async function wikitextPerplexity(
   model: LanguageModel,
   { windowTokens = 2048, limit, onProgress, ...options }: WikitextPerplexityOptions = {},
-): Promise<{ perplexity: number; windows: number }> {
+): Promise<Interval & { readonly perplexity: number; readonly windows: number }> {
   const { rows } = await loadRows(scoredRows(wikitext), options);
   // The articles are the raw file but for its first line.
   const ids = model.encode(` \n${rows.map(({ row }) => wikitext.processDoc(row).page).join("\n")}`);
   const windows = tokenWindows(ids, model.specialTokens.bos[1], windowTokens).slice(0, limit);
-  return {
-    perplexity: await perplexity(model, windows, onProgress ? { onProgress } : {}),
-    windows: windows.length,
-  };
+  return { ...(await perplexityInterval(model, windows, onProgress ? { onProgress } : {})), windows: windows.length };
 }
 
 /** Whole windows of `length` tokens: `bos`, then the next `length` − 1 of `ids`. */

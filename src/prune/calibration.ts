@@ -26,8 +26,26 @@ export interface CalibrationOptions {
   readonly tokenIds?: readonly (readonly number[])[];
 }
 
+/** Texts of one kind. */
+export interface CalibrationPart {
+  readonly source: string;
+  /** Dolly's category; empty for other sources. */
+  readonly category: string;
+  /** Texts that are in a window, whole or in part. */
+  readonly texts: number;
+  /** Their tokens in the windows, with the blank line after each text. */
+  readonly tokens: number;
+}
+
+interface Text {
+  readonly text: string;
+  readonly category: string;
+}
+
 /** Windows of one length, ready for the model. */
 export interface Calibration {
+  /** What the windows are made of, by source and category, largest first; empty where they were given as token ids. */
+  readonly parts: readonly CalibrationPart[];
   readonly windows: readonly (readonly number[])[];
   readonly countBos: boolean;
   /** Of the windows and of what counts in them. */
@@ -42,6 +60,7 @@ export interface Calibration {
 export async function loadCalibration(checkpoint: Checkpoint, options: CalibrationOptions = {}): Promise<Calibration> {
   const { source = "dolly", windows: count = 64, tokens = 512, seed = 0, countBos = true, tokenIds } = options;
   const windows = tokenIds ?? [];
+  const parts: CalibrationPart[] = [];
   if (!tokenIds) {
     for (const [name, value, least] of [
       ["windows", count, 1],
@@ -58,7 +77,9 @@ export async function loadCalibration(checkpoint: Checkpoint, options: Calibrati
       const share = Math.floor(((index + 1) * count) / sources.length) - Math.floor((index * count) / sources.length);
       const texts = shuffle(await readTexts(name), seed);
       const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
-      shares.push(packWindows(texts, encode, { name, share, tokens, bos: tokenizer.bosTokenId }));
+      const packed = packWindows(texts, encode, { name, share, tokens, bos: tokenizer.bosTokenId });
+      shares.push(packed.windows);
+      parts.push(...packed.parts);
     }
     (windows as number[][]).push(...shares.flat());
   }
@@ -66,19 +87,28 @@ export async function loadCalibration(checkpoint: Checkpoint, options: Calibrati
   const digest = createHash("sha256")
     .update(JSON.stringify([windows, countBos]))
     .digest("hex");
-  return { windows, countBos, digest };
+  return { windows, parts: parts.sort((a, b) => b.tokens - a.tokens), countBos, digest };
 }
 
 function packWindows(
-  texts: readonly string[],
+  texts: readonly Text[],
   encode: (text: string) => number[],
   { name, share, tokens, bos }: { name: string; share: number; tokens: number; bos: number },
-): number[][] {
+): { windows: number[][]; parts: CalibrationPart[] } {
   const windows: number[][] = [];
+  const room = share * (tokens - 1);
+  const parts = new Map<string, { source: string; category: string; texts: number; tokens: number }>();
   let rest: number[] = [];
-  for (const text of texts) {
+  let used = 0;
+  for (const { text, category } of texts) {
     if (windows.length === share) break;
-    for (const id of encode(`${text}\n\n`)) rest.push(id);
+    const ids = encode(`${text}\n\n`);
+    const part = parts.get(category) ?? { source: name, category, texts: 0, tokens: 0 };
+    parts.set(category, part);
+    part.texts += 1;
+    part.tokens += Math.min(ids.length, room - used);
+    used += ids.length;
+    for (const id of ids) rest.push(id);
     while (rest.length >= tokens - 1 && windows.length < share) {
       windows.push([bos, ...rest.slice(0, tokens - 1)]);
       rest = rest.slice(tokens - 1);
@@ -89,7 +119,7 @@ function packWindows(
       `too little text to calibrate: ${name} fills ${windows.length} of ${share} windows of ${tokens} tokens; choose fewer or shorter windows, or more text`,
     );
   }
-  return windows;
+  return { windows, parts: [...parts.values()] };
 }
 
 function checkWindows(windows: readonly (readonly number[])[], { config }: Checkpoint): void {
@@ -110,18 +140,19 @@ function checkWindows(windows: readonly (readonly number[])[], { config }: Check
   }
 }
 
-async function readTexts(source: string): Promise<string[]> {
+async function readTexts(source: string): Promise<Text[]> {
+  const named = (text: string, category: unknown = "") => ({ text, category: String(category) });
   if (source === "dolly") {
     const { rows } = await loadRows({ path: "databricks/databricks-dolly-15k", split: "train" });
-    return rows.map(({ row: { category: _, ...row } }) => textOf(row)).filter((text) => text !== "");
+    return rows.map(({ row: { category, ...row } }) => named(textOf(row), category)).filter(({ text }) => text !== "");
   }
   if (source.endsWith(".jsonl")) {
-    const texts: string[] = [];
-    for await (const { row } of readJsonLines(source)) texts.push(textOf(row));
-    return texts.filter((text) => text !== "");
+    const texts: Text[] = [];
+    for await (const { row } of readJsonLines(source)) texts.push(named(textOf(row)));
+    return texts.filter(({ text }) => text !== "");
   }
   try {
-    return [await readFile(source, "utf8")];
+    return [named(await readFile(source, "utf8"))];
   } catch (error) {
     throw new PrunelabError(
       `cannot read calibration text: ${source}: ${messageOf(error)}; choose dolly, a .jsonl file or a text file`,

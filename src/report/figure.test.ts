@@ -7,10 +7,10 @@ import { barFigure } from "./bar-figure.ts";
 import { comparisonFigure } from "./comparison-figure.ts";
 import type { Figure } from "./figure.ts";
 import { histogramFigure } from "./histogram-figure.ts";
+import { sweepFigure } from "./line-figure.ts";
 import { gemmaTables } from "./published.ts";
 import { publishedFigure } from "./published-figure.ts";
 import { sparsityFigure } from "./sparsity-figure.ts";
-import { sweepFigure } from "./sweep-figure.ts";
 
 const counts = { count: 10, zeros: 5, newZeros: 5, sparsity: 0.5 };
 const sparsity: SparsityReport = {
@@ -56,9 +56,7 @@ const kinds: Record<string, { figure: Figure; shown: string[]; caption: RegExp }
       title: "Sweep",
       unit: "perplexity",
       isLogarithmic: true,
-      series: [
-        { name: "wanda", points: [0, 0.5].map((sparsity) => ({ sparsity, value: 12 + 1000 * sparsity, low: 10 })) },
-      ],
+      series: [{ name: "wanda", points: [0, 0.5].map((x) => ({ x, value: 12 + 1000 * x, low: 10 })) }],
       notes: "n = 12 windows",
       source: "here",
     }),

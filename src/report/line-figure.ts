@@ -1,4 +1,4 @@
-/** A measure against sparsity, a line for each method. */
+/** A measure along an axis, a line for each series: against sparsity, or from block to block. */
 import {
   axis,
   captionOf,
@@ -11,22 +11,21 @@ import {
   seriesSymbols,
 } from "./figure.ts";
 
-export interface SweepPoint {
-  /** Share of zeros in [0, 1). */
-  readonly sparsity: number;
+export interface LinePoint {
+  readonly x: number;
   readonly value: number;
   /** Ends of the interval. */
-  readonly low?: number;
-  readonly high?: number;
+  readonly low?: number | null;
+  readonly high?: number | null;
 }
 
-export interface SweepSeries {
+export interface LineSeries {
   readonly name: string;
-  readonly points: readonly SweepPoint[];
+  readonly points: readonly LinePoint[];
 }
 
-export interface SweepFigureOptions extends FigureText {
-  readonly series: readonly SweepSeries[];
+export interface LineFigureOptions extends FigureText {
+  readonly series: readonly LineSeries[];
   /** What is measured, with its unit, e.g. `"perplexity (lower is better)"`. */
   readonly unit: string;
   /** A logarithmic axis, for perplexities, which grow without bound. */
@@ -37,15 +36,33 @@ export interface SweepFigureOptions extends FigureText {
   readonly notes?: string;
 }
 
-export function sweepFigure(options: SweepFigureOptions): Figure {
-  const { title = "", series, unit, isLogarithmic = false, level, notes, source } = options;
+/** A line for each method or task against sparsity, where a point's `x` is the share of zeros in [0, 1). */
+export function sweepFigure({ series, ...options }: LineFigureOptions): Figure {
+  const inPercent = series.map(({ name, points }) => ({
+    name,
+    points: points.map((point) => ({ ...point, x: 100 * point.x })),
+  }));
+  const note = "Sparsity: zeros in % of the pruned layers' weights";
+  return lineFigure({ ...options, series: inPercent }, { xTitle: "sparsity (%)", margin: 4, note });
+}
+
+/** A line for each series from block to block, where a point's `x` is the block's number. */
+export function blockFigure(options: LineFigureOptions): Figure {
+  return lineFigure(options, { xTitle: "block", margin: 0.5, note: "" });
+}
+
+/** `margin` is how far the x axis goes on beyond the points. */
+function lineFigure(
+  { title = "", series, unit, isLogarithmic = false, level, notes, source }: LineFigureOptions,
+  { xTitle, margin, note }: { readonly xTitle: string; readonly margin: number; readonly note: string },
+): Figure {
   const lines = series.map(({ name, points }, index) => {
     const color = seriesColors[index % seriesColors.length];
     return {
       type: "scatter",
       mode: "lines+markers",
       name: escapeText(name),
-      x: points.map(({ sparsity }) => 100 * sparsity),
+      x: points.map(({ x }) => x),
       y: points.map(({ value }) => value),
       line: { color, width: 2 },
       marker: { color, size: 8, symbol: seriesSymbols[index % seriesSymbols.length] },
@@ -56,32 +73,36 @@ export function sweepFigure(options: SweepFigureOptions): Figure {
         arrayminus: points.map(({ value, low }) => value - (low ?? value)),
         ...{ color, thickness: 1.3, width: 4 },
       },
-      hovertemplate: `%{x} %: %{y:.2f}<extra>${escapeText(name)}</extra>`,
+      hovertemplate: `${xTitle} %{x}: %{y:.4~g}<extra>${escapeText(name)}</extra>`,
     };
   });
   const xs = lines.flatMap(({ x }) => x);
   const [least, most] = [Math.min(...xs), Math.max(...xs)];
   const levels = level && {
     ...{ type: "scatter", mode: "lines", name: escapeText(level.name), hoverinfo: "skip" },
-    ...{ x: [least - 4, most + 4], y: [level.value, level.value], line: { color: faintInk, dash: "dash", width: 1.5 } },
+    ...{
+      x: [least - margin, most + margin],
+      y: [level.value, level.value],
+      line: { color: faintInk, dash: "dash", width: 1.5 },
+    },
   };
   return makeFigure({
     title,
-    caption: captionOf(notes, "Sparsity: zeros in % of the pruned layers' weights", source && `Source: ${source}`),
+    caption: captionOf(notes, note, source && `Source: ${source}`),
     data: levels ? [...lines, levels] : lines,
     plotHeight: 300,
     left: 76,
-    xTitle: "sparsity (%)",
+    xTitle,
     yTitle: unit,
     layout: {
-      xaxis: axis({ range: [least - 4, most + 4], zeroline: false }),
+      xaxis: axis({ range: [least - margin, most + margin], zeroline: false }),
       yaxis: axis(isLogarithmic ? { type: "log", ...logTicks(series) } : { rangemode: "tozero" }),
     },
   });
 }
 
 /** 1, 2 and 5 times the powers of ten within the values' range, written out. */
-function logTicks(series: readonly SweepSeries[]): object {
+function logTicks(series: readonly LineSeries[]): object {
   const values = series.flatMap(({ points }) =>
     points.flatMap(({ value, low, high }) => [value, low ?? value, high ?? value]),
   );
