@@ -128,7 +128,7 @@ test("a layer is pruned on the device that is open, its weights of -0 left alone
   const plan = planPruning({ method: "wanda", sparsity: 0.5 }) as CalibratedPlan;
   const half = await pruneLinear(weights, inputs, plan, 0.5, device);
   assert.deepEqual([...half.data], [1, 0, 0, 3]);
-  const none = await pruneLinear(weights, inputs, plan, 0, device);
+  const none = await pruneLinear(weights, inputs, plan, 0.1, device);
   assert.deepEqual([...none.data], [1, -0, 2, 3]);
   assert.equal(runs, 2);
 });
