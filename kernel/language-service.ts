@@ -27,6 +27,8 @@ export function startLanguageService(options: LanguageOptions): LanguageService 
     const created = new Worker(buildPath("language-thread.js"), {
       resourceLimits: RESOURCE_LIMITS,
       workerData: options,
+      // It runs from the build, whatever loader this process has.
+      execArgv: [],
       stdout: true,
     });
     created.stdout.pipe(process.stderr, { end: false });

@@ -1,4 +1,5 @@
 /** Prints a headless run as it goes: a line when a cell starts and ends, and between them what it shows. */
+import { titleOf } from "../kernel/headless/report.ts";
 import type { CellResult, NotebookResult, RunEvents } from "../kernel/headless/run-notebook.ts";
 import { duration } from "./progress.ts";
 
@@ -9,9 +10,7 @@ export interface RunLogOptions {
   quiet: boolean;
 }
 
-const MAX_TITLE_CHARACTERS = 60;
-
-/** Lines of the notebooks that run at once must not mix, so a line is printed when it is whole. */
+/** Lines of notebooks that run at once must not mix, so with a prefix a line is printed when it is whole. */
 export function createRunLog(name: string, cells: number, { prefix, quiet }: RunLogOptions): RunEvents {
   let rest = "";
   const print = (text: string) => {
@@ -29,7 +28,7 @@ export function createRunLog(name: string, cells: number, { prefix, quiet }: Run
   const line = (text: string) => show(`${atLineStart ? "" : "\n"}${text}\n`);
   return {
     onStart: (result) => {
-      if (result.origin !== "reused") line(`${name} [${result.number}/${cells}] ${titleOf(result)}`);
+      if (result.origin !== "reused") line(`${name}[${result.number}/${cells}] ${titleOf(result)}`);
     },
     onOutput: (_result, output, text) => {
       if (quiet) return;
@@ -38,7 +37,7 @@ export function createRunLog(name: string, cells: number, { prefix, quiet }: Run
       const plain = (output.data as Record<string, unknown> | undefined)?.["text/plain"];
       line(typeof plain === "string" ? plain : `(${Object.keys(output.data ?? {}).join(", ")})`);
     },
-    onEnd: (result) => line(`${name} [${result.number}/${cells}] ${endOf(result)}`),
+    onEnd: (result) => line(`${name}[${result.number}/${cells}] ${endOf(result)}`),
   };
 }
 
@@ -50,14 +49,11 @@ export function summaryOf(name: string, { cells, durationMs }: NotebookResult): 
     counts.set(word, (counts.get(word) ?? 0) + 1);
   }
   const words = [...counts].map(([word, count]) => `${count} ${word}`).join(", ");
-  const peak = Math.max(0, ...cells.map(({ peakMemoryBytes = 0 }) => peakMemoryBytes));
+  const peak = Math.max(
+    0,
+    ...cells.map(({ origin, peakMemoryBytes = 0 }) => (origin === "reused" ? 0 : peakMemoryBytes)),
+  );
   return `${name}: ${words} in ${duration(durationMs / 1000)}${peak > 0 ? `, ${bytes(peak)} at most` : ""}`;
-}
-
-/** A cell's first line that says something. */
-export function titleOf({ cell }: Pick<CellResult, "cell">): string {
-  const first = cell.source.split("\n").find((text) => text.trim() !== "") ?? "(empty)";
-  return first.length > MAX_TITLE_CHARACTERS ? `${first.slice(0, MAX_TITLE_CHARACTERS - 1)}…` : first;
 }
 
 function endOf({ status, origin, durationMs, peakMemoryBytes, started, error }: CellResult): string {

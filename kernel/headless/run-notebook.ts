@@ -72,32 +72,35 @@ export async function runNotebook(notebook: Notebook, options: RunOptions): Prom
     const status = hasTag(cell, "skip-execution") ? "skipped" : "not run";
     return { cell, number: i + 1, status, origin: options.origins?.get(cell) ?? "run" };
   });
-  const kernel = await start(options);
   const result: NotebookResult = { path, started: started.toISOString(), durationMs: 0, cells: results };
+  for (const each of results) if (each.origin === "reused") recall(each);
+  if (!results.some(willRun)) return result;
+  const kernel = await start(options);
   const finish = () => {
     result.durationMs = Date.now() - started.getTime();
-    const { failure } = result;
-    notebook.metadata.prunelab = {
-      started: result.started,
-      durationMs: result.durationMs,
-      status: failure ?? "passed",
-    };
+    const known = isObject(notebook.metadata.prunelab) ? notebook.metadata.prunelab : {};
+    const { failure, durationMs } = result;
+    const status = failure ?? (results.some(willRun) ? "running" : "passed");
+    notebook.metadata.prunelab = { ...known, started: result.started, durationMs, status };
     options.save(notebook);
   };
   try {
     describeKernel(notebook, kernel);
-    for (const each of results) if (each.status === "not run") forget(each);
+    for (const each of results) if (willRun(each)) forget(each);
     await runCells(kernel, results, options, (failure) => {
       result.failure = failure;
       finish();
     });
     if (signal?.aborted) result.failure ??= "stopped";
-    if (!results.some(({ status }) => status !== "skipped")) finish();
   } finally {
     await kernel.close();
   }
   result.durationMs = Date.now() - started.getTime();
   return result;
+}
+
+function willRun({ status }: CellResult): boolean {
+  return status === "not run";
 }
 
 async function runCells(
@@ -128,8 +131,7 @@ async function runCells(
   try {
     for (const result of results) {
       if (signal?.aborted) return;
-      if (result.status !== "not run" || result.origin === "reused") {
-        if (result.origin === "reused") recall(result);
+      if (!willRun(result)) {
         options.onStart?.(result);
         options.onEnd?.(result);
         continue;
@@ -169,8 +171,7 @@ async function start({ path, kernelArgs = [] }: RunOptions): Promise<KernelClien
 }
 
 /** Old outputs must not stand where a run has not come yet. */
-function forget({ cell, origin }: CellResult): void {
-  if (origin === "reused") return;
+function forget({ cell }: CellResult): void {
   cell.outputs = [];
   cell.execution_count = null;
   delete cell.metadata.prunelab;

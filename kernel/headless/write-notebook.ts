@@ -33,25 +33,14 @@ export interface NotebookFile {
   write(notebook: Notebook): void;
 }
 
-/** Throws RunError at once where writing would fail later, such as in a read-only folder. */
+/** Throws RunError at once where writing would fail later. */
 export function openNotebookFile(path: string): NotebookFile {
+  checkWritable(path);
   let target = realpath(path);
-  const state = () => statSync(target, { throwIfNoEntry: false });
   const stamp = () => {
-    const found = state();
+    const found = statSync(target, { throwIfNoEntry: false });
     return found && `${found.mtimeMs} ${found.size} ${found.ino}`;
   };
-  try {
-    mkdirSync(dirname(target), { recursive: true });
-    const found = state();
-    if (found?.isDirectory()) throw new Error("a folder of that name is in the way");
-    if (found && (found.mode & 0o222) === 0) throw new Error("the file is read-only");
-    const probe = temporaryBeside(target);
-    writeFileSync(probe, "");
-    rmSync(probe);
-  } catch (error) {
-    throw cannotWrite(path, error);
-  }
   let seen = stamp();
   return {
     write: (notebook) => {
@@ -70,8 +59,33 @@ export function openNotebookFile(path: string): NotebookFile {
   };
 }
 
+/** Throws RunError where a file of that path could not be written, such as in a read-only folder; makes the folder. */
+export function checkWritable(path: string): void {
+  const target = realpath(path);
+  try {
+    mkdirSync(dirname(target), { recursive: true });
+    const found = statSync(target, { throwIfNoEntry: false });
+    if (found?.isDirectory()) throw new Error("a folder of that name is in the way");
+    if (found && (found.mode & 0o222) === 0) throw new Error("the file is read-only");
+    const probe = temporaryBeside(target);
+    writeFileSync(probe, "");
+    rmSync(probe);
+  } catch (error) {
+    throw cannotWrite(path, error);
+  }
+}
+
+/** Throws RunError. */
+export function writeReport(path: string, text: string): void {
+  try {
+    replaceFile(path, text);
+  } catch (error) {
+    throw cannotWrite(path, error);
+  }
+}
+
 /** Into a temporary file beside it, to disk, then renamed; throws the file system's error, with `path` as it was. */
-export function replaceFile(path: string, text: string): void {
+function replaceFile(path: string, text: string): void {
   const mode = statSync(path, { throwIfNoEntry: false })?.mode;
   const temporary = temporaryBeside(path);
   try {
@@ -90,7 +104,7 @@ export function replaceFile(path: string, text: string): void {
   }
 }
 
-export function cannotWrite(path: string, error: unknown): RunError {
+function cannotWrite(path: string, error: unknown): RunError {
   const advice: Record<string, string> = {
     EACCES: "permission denied; choose another place with --output, or change the permissions",
     EPERM: "operation not permitted; choose another place with --output, or change the permissions",
