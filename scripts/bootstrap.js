@@ -1,7 +1,16 @@
 // @ts-check
 // Installs from the lockfile and builds, each only when its inputs changed. JavaScript, since it runs before TypeScript is there.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -48,6 +57,10 @@ if (!existsSync(installed) || readFileSync(installed, "utf8") !== lockfile) {
   run("npm", ["ci", "--no-audit", "--no-fund"]);
   writeFileSync(installed, lockfile);
 }
+
+// Node finds a package's own name by its exports; the checker of cells looks in node_modules alone.
+const own = join(root, "node_modules", "prunelab");
+if (!existsSync(own)) symlinkSync(root, own, "junction");
 
 const built = join(root, "dist", ".built");
 if (!existsSync(built) || statSync(built).mtimeMs < newestSource()) {

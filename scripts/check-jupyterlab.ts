@@ -1,10 +1,10 @@
 /** Opens a notebook in JupyterLab in a real browser and uses the kernel as a person does; leaves screenshots. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { chromium, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
+import { type OpenNotebook, withJupyterLab } from "./jupyterlab.ts";
 
 const USAGE = "usage: check-jupyterlab.ts <path of the jupyter command> <folder for screenshots>";
 const [jupyter, screenshots] = process.argv.slice(2);
@@ -12,13 +12,6 @@ if (!jupyter || !screenshots) {
   console.error(USAGE);
   process.exit(1);
 }
-const browserPath = ["/usr/bin/chromium", "/usr/bin/google-chrome"].find((path) => existsSync(path));
-if (!browserPath) {
-  console.error("no browser found; install chromium");
-  process.exit(1);
-}
-
-const TOKEN = "check";
 const CELLS = [
   'console.log("hello from the kernel");\nconst kept: number = 20;\nkept + 1',
   "async function outer() {\n  await 1;\n  throw new RangeError('too far: ' + kept);\n}\nawait outer();",
@@ -51,25 +44,7 @@ function notebook(sources: string[]) {
   return { cells, metadata: { kernelspec }, nbformat: 4, nbformat_minor: 5 };
 }
 
-/** Resolves with the address once the server listens. */
-function startServer(): Promise<{ server: ChildProcess; address: string }> {
-  const options = ["--no-browser", "--allow-root", "--ServerApp.port=0", `--IdentityProvider.token=${TOKEN}`];
-  const server = spawn(jupyter as string, ["lab", ...options, `--ServerApp.root_dir=${folder}`], {
-    stdio: ["ignore", "ignore", "pipe"],
-    detached: true,
-  });
-  return new Promise((resolve, reject) => {
-    let log = "";
-    server.stderr.on("data", (chunk: Buffer) => {
-      log += chunk.toString();
-      const address = /(http:\/\/(?:127\.0\.0\.1|localhost):\d+\/)lab/.exec(log)?.[1];
-      if (address) resolve({ server, address });
-    });
-    server.on("exit", (code) => reject(new Error(`jupyter lab ended with ${code}: ${log}`)));
-  });
-}
-
-async function use(page: Page, address: string): Promise<void> {
+async function use(page: Page, open: OpenNotebook): Promise<void> {
   const shot = (name: string) => page.screenshot({ path: join(screenshots as string, `${name}.png`) });
   const status = (text: string) => page.locator(`.jp-Notebook-ExecutionIndicator[data-status="${text}"]`).waitFor();
   const output = (cell: number) => page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-OutputArea");
@@ -85,9 +60,7 @@ async function use(page: Page, address: string): Promise<void> {
     }
   };
 
-  await page.goto(`${address}lab/tree/check.ipynb?token=${TOKEN}&reset`);
-  await page.locator(".jp-Notebook .jp-CodeCell").first().waitFor();
-  await status("idle");
+  await open("check.ipynb");
   await shot("1-opened");
 
   // Cell by cell, since a failing one ends "run all".
@@ -168,20 +141,9 @@ async function use(page: Page, address: string): Promise<void> {
   assert.match((await prompt(last + 3).textContent()) ?? "", /\[1\]/);
 }
 
-const { server, address } = await startServer();
-const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
 try {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
-  page.setDefaultTimeout(60_000);
-  try {
-    await use(page, address);
-  } catch (error) {
-    await page.screenshot({ path: join(screenshots, "failed.png") });
-    throw error;
-  }
+  await withJupyterLab({ jupyter, folder, screenshots }, use);
   console.log(`JupyterLab: all steps held; screenshots in ${resolve(screenshots)}`);
 } finally {
-  await browser.close();
-  process.kill(-(server.pid as number), "SIGTERM");
   rmSync(folder, { recursive: true, force: true });
 }
