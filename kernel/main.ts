@@ -5,6 +5,7 @@ import { runInstall, runUninstall } from "./install.ts";
 import { historyPath } from "./jupyter-paths.ts";
 import { startServer } from "./server.ts";
 
+const PARENT_INTERVAL_MS = 1000;
 const USAGE = "usage: main.js run [--no-check] <connection file> | install | uninstall";
 
 async function run(args: string[]): Promise<void> {
@@ -18,8 +19,17 @@ async function run(args: string[]): Promise<void> {
     process.on("SIGTERM", resolve);
     process.on("SIGHUP", resolve);
   });
-  await Promise.race([server.ended, terminated]);
+  await Promise.race([server.ended, terminated, parentGone()]);
   await server.close();
+}
+
+/** Jupyter names its process where a kernel should not outlive it; one that is killed cannot say goodbye. */
+function parentGone(): Promise<void> {
+  const parent = process.ppid;
+  return new Promise((resolve) => {
+    if (process.env.JPY_PARENT_PID === undefined) return;
+    setInterval(() => process.ppid !== parent && resolve(), PARENT_INTERVAL_MS).unref();
+  });
 }
 
 async function main([command, ...args]: string[]): Promise<void> {

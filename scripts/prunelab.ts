@@ -31,6 +31,10 @@ const commands: Record<string, Command> = {
     summary: "run notebooks without a person",
     run: async (args) => (await import("./run.ts")).runRun(args),
   },
+  new: {
+    summary: "make a folder with a notebook for an experiment of your own",
+    run: async (args) => (await import("./new.ts")).runNew(args),
+  },
   install: {
     summary: "install the Jupyter kernel for TypeScript",
     run: async (args) => (await import("../kernel/install.ts")).runInstall(args),

@@ -13,7 +13,11 @@ export interface CellNames {
   isOpen: boolean;
 }
 
-const OPEN_NAMES: ReadonlySet<string> = new Set(["globalThis", "global", "process", "require", "eval", "comms"]);
+const OPEN_NAMES: ReadonlySet<string> = new Set(["globalThis", "global", "eval", "comms"]);
+/** What of `process` is only read. */
+const QUIET_PARTS: ReadonlySet<string> = new Set(
+  "arch argv cpuUsage cwd env hrtime memoryUsage pid platform resourceUsage uptime version versions".split(" "),
+);
 
 type Node = import("typescript").Node;
 
@@ -28,10 +32,11 @@ export function cellNames(source: string): CellNames {
       // Before its declaration a name is still another cell's, and in a function it may be another's again when that runs.
       const isOwn = (name: string) => !isLater && declares.has(name);
       if (ts.isIdentifier(node) && !isOnlyLabel(node)) {
-        isOpen ||= OPEN_NAMES.has(node.text);
+        isOpen ||= OPEN_NAMES.has(node.text) || (node.text === "process" && !isQuiet(node));
         if (!isOwn(node.text)) reads.add(node.text);
       }
       for (const name of targets(node).flatMap(identifiers)) if (!isOwn(name)) assigns.add(name);
+      isOpen ||= assigns.has("process");
       ts.forEachChild(node, (child) => visit(child, isLater || ts.isFunctionLike(node)));
     };
     visit(statement, false);
@@ -99,6 +104,10 @@ function isOnlyLabel(node: import("typescript").Identifier): boolean {
     return parent.name === node;
   }
   return false;
+}
+
+function isQuiet({ parent }: Node): boolean {
+  return ts.isPropertyAccessExpression(parent) && QUIET_PARTS.has(parent.name.text);
 }
 
 function targets(node: Node): Node[] {

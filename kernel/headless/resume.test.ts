@@ -50,6 +50,7 @@ describe("what a cell needs of earlier ones", () => {
     assert.deepEqual(needed("let n = 1", "n++", "n"), [0, 1]);
     assert.deepEqual(needed("let n = 1", "[n] = [2]", "for (n of [3]);", "n"), [0, 1, 2]);
     assert.deepEqual(needed("globalThis.a = 1", "process.env.X = '1'", 'import "reflect"', "1"), [0, 1, 2]);
+    assert.deepEqual(needed("process.chdir('/')", "process.resourceUsage().maxRSS", "process", "1"), [0, 2]);
     assert.deepEqual(needed("for (var i = 0; i < 3; i++);", "i"), [0]);
   });
 

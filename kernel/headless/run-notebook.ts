@@ -160,7 +160,12 @@ async function runCells(
 async function start({ path, kernelArgs = [] }: RunOptions): Promise<KernelClient> {
   try {
     // A run by a machine is not a person's history.
-    const env = { JPY_SESSION_NAME: path, PRUNELAB_HISTORY: process.platform === "win32" ? "NUL" : "/dev/null" };
+    const JPY_PARENT_PID = String(process.pid);
+    const env = {
+      JPY_PARENT_PID,
+      JPY_SESSION_NAME: path,
+      PRUNELAB_HISTORY: process.platform === "win32" ? "NUL" : "/dev/null",
+    };
     const kernel = await startKernel({ cwd: dirname(path), env, args: kernelArgs });
     // The first question to the checker takes most of a second, which is no time of the first cell's.
     if (!kernelArgs.includes("--no-check")) await kernel.request("inspect_request", { code: "Array", cursor_pos: 2 });
