@@ -1,4 +1,5 @@
 /** The thread that draws plotly figures as SVG, with plotly.js in jsdom instead of a browser; the kernel and the library start it by its file. */
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { parentPort } from "node:worker_threads";
@@ -19,6 +20,7 @@ interface Element {
 }
 
 interface Window {
+  Math: { random: () => number };
   URL: object;
   SVGElement: { prototype: object };
   Element: { prototype: Element };
@@ -94,7 +96,18 @@ function loadPlotly(): Plotly {
   return (window as unknown as { Plotly: Plotly }).Plotly;
 }
 
+/** plotly names parts at random; from the figure itself, so that it gives the same text again, and other names than another one on the page. */
+function seedNames(text: string): void {
+  let state = Number.parseInt(createHash("sha256").update(text).digest("hex").slice(0, 8), 16);
+  window.Math.random = () => {
+    // Numerical Recipes' generator; two neighbours of its sequence need not look independent here.
+    state = (Math.imul(1_664_525, state) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
 async function draw(text: string): Promise<string> {
+  seedNames(text);
   const { data, layout } = JSON.parse(text) as { data: unknown; layout: { width?: number; height?: number } };
   const { width = WIDTH, height = HEIGHT } = layout;
   const place = window.document.createElement("div");

@@ -29,7 +29,7 @@ export { type SparsityReport, sparsityReport } from "./prune/sparsity.ts";
 export { type WeightHistogram, type WeightHistogramOptions, weightHistogram } from "./prune/weight-histogram.ts";
 export { type Bar, type BarFigureOptions, type BarSeries, barFigure } from "./report/bar-figure.ts";
 export { type BesidePublishedRow, besidePublished, besidePublishedFigure } from "./report/beside-published.ts";
-export { compareWithCard } from "./report/card-table.ts";
+export { cardRows } from "./report/card-table.ts";
 export { comparisonFigure } from "./report/comparison-figure.ts";
 export type { Figure, FigureText } from "./report/figure.ts";
 export { type FrameOptions, frame, frameCsv, frameHtml, frameMarkdown } from "./report/frame.ts";
@@ -41,8 +41,15 @@ export {
   type LineSeries,
   sweepFigure,
 } from "./report/line-figure.ts";
-export { gemmaTables, type PublishedTable, sweelolAverageMmlu, sweelolCard } from "./report/published.ts";
+export {
+  gemmaTables,
+  type PublishedTable,
+  publishedRows,
+  sweelolAverageMmlu,
+  sweelolCard,
+} from "./report/published.ts";
 export { publishedFigure } from "./report/published-figure.ts";
 export { sparsityFigure } from "./report/sparsity-figure.ts";
+export { scorePublished } from "./score-published.ts";
 export { type SweepOptions, type SweepRow, sweepPerplexity, sweepTasks } from "./sweep.ts";
 export type { ChoiceTask, GenerationTask, RollingTask, Task } from "./tasks/task.ts";

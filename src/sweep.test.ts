@@ -45,7 +45,7 @@ test("calibration tells what its windows are made of, and the norms of what they
   );
   const norms = await columnNorms(dense, options);
   assert.equal(norms.length, 4 * dense.config.num_hidden_layers);
-  for (const { median, largest, columns, outliers } of norms) {
-    assert.ok(median > 0 && largest >= median && outliers < columns / 2);
+  for (const { median, largest, width, outliers } of norms) {
+    assert.ok(median > 0 && largest >= median && outliers < width / 2);
   }
 });

@@ -9,7 +9,8 @@ export interface ColumnNorms {
   readonly layer: number;
   /** The linear layer that it is named by, e.g. `mlp.down_proj`; those that share an input share its first one's name. */
   readonly input: string;
-  readonly columns: number;
+  /** Columns. */
+  readonly width: number;
   readonly median: number;
   readonly largest: number;
   /** Columns whose norm is more than ten times the median. */
@@ -32,7 +33,7 @@ export async function columnNorms(
       const norms = squares.map(Math.sqrt).sort((a, b) => a - b);
       const median = (norms[Math.floor((norms.length - 1) / 2)]! + norms[Math.ceil((norms.length - 1) / 2)]!) / 2;
       const outliers = norms.filter((norm) => norm > 10 * median).length;
-      return { layer, input, columns: norms.length, median, largest: norms.at(-1)!, outliers };
+      return { layer, input, width: norms.length, median, largest: norms.at(-1)!, outliers };
     }),
   );
 }

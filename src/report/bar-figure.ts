@@ -19,7 +19,7 @@ export interface Bar {
   /** Ends of its interval; without them it has none. */
   readonly low?: number | null;
   readonly high?: number | null;
-  /** What was counted, e.g. documents. */
+  /** How many documents, or whatever `counted` says. */
   readonly n?: number;
 }
 
@@ -35,16 +35,22 @@ export interface BarFigureOptions extends FigureText {
   readonly marks?: readonly BarSeries[];
   /** What the bars' length is, with its unit, e.g. `"accuracy (%)"`. */
   readonly unit: string;
+  /** What `n` counts; default `"documents"`. */
+  readonly counted?: string;
   /** What intervals and marks are, for the caption. */
   readonly notes?: string;
 }
 
 /** Bars of all series in groups by label, in the order in which labels first come; the documents of a row stand below its label. */
-export function barFigure({ title = "", series, marks = [], unit, notes, source }: BarFigureOptions): Figure {
+export function barFigure(options: BarFigureOptions): Figure {
+  const { title = "", series, marks = [], unit, counted = "documents", notes, source } = options;
   const labels = [...new Set([...series, ...marks].flatMap(({ bars }) => bars.map(({ label }) => label)))];
   const all = [...series, ...marks].flatMap(({ bars }) => bars);
   const counts = labels.map((label) => countText(all.filter((bar) => bar.label === label)));
   const most = Math.max(0, ...all.flatMap(({ value, high }) => [value ?? 0, high ?? 0]));
+  const isWhole = series.every(({ bars }) => bars.every(({ value }) => value === null || Number.isInteger(value)));
+  const isCount = isWhole && most > 100;
+  const valueText = (value: number) => (isCount ? value.toLocaleString("en-US") : value.toFixed(1));
   const end = most === 0 ? 1 : 1.04 * most;
   const bars = series.map(({ name, bars }, index) => {
     const values = labels.map((label) => bars.find((bar) => bar.label === label));
@@ -56,7 +62,7 @@ export function barFigure({ title = "", series, marks = [], unit, notes, source 
       y: labels,
       x: values.map((bar) => bar?.value ?? null),
       // At the bar's foot, where intervals do not reach; a bar too short for it has none.
-      text: values.map((bar) => (bar && (bar.value ?? 0) > 0.09 * end ? bar.value!.toFixed(1) : "")),
+      text: values.map((bar) => (bar && (bar.value ?? 0) > 0.09 * end ? valueText(bar.value!) : "")),
       ...{ textposition: "inside", insidetextanchor: "start", textangle: 0, constraintext: "none" },
       textfont: { color: "#ffffff", size: 11 },
       marker: { color: seriesColors[index % seriesColors.length] },
@@ -86,7 +92,7 @@ export function barFigure({ title = "", series, marks = [], unit, notes, source 
   }));
   return makeFigure({
     title,
-    caption: captionOf(`Bars: ${unit}`, notes, countSummary(all), source && `Source: ${source}`),
+    caption: captionOf(`Bars: ${unit}`, notes, countSummary(all, counted), source && `Source: ${source}`),
     data: [...bars, ...points],
     plotHeight: labels.length * Math.max(38, 20 * series.length + 12),
     left: labelRoom(labels),
@@ -113,9 +119,9 @@ function countText(bars: readonly Bar[]): string {
   return counts.length === 0 ? "" : `n = ${counts.map((n) => n.toLocaleString("en-US")).join(", ")}`;
 }
 
-function countSummary(bars: readonly Bar[]): string {
+function countSummary(bars: readonly Bar[], counted: string): string {
   const counts = bars.flatMap(({ n }) => n ?? []);
   if (counts.length === 0) return "";
   const [least, most] = [Math.min(...counts), Math.max(...counts)].map((n) => n.toLocaleString("en-US"));
-  return least === most ? `n = ${least} documents a row` : `n: documents of the row, ${least} to ${most}`;
+  return least === most ? `n = ${least} ${counted} a row` : `n: ${counted} of the row, ${least} to ${most}`;
 }

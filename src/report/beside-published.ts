@@ -42,30 +42,39 @@ export function besidePublished(table: PublishedTable, scores: readonly ScoreRow
   });
 }
 
-/** Published scores and ours as bars; ours with intervals, and one series for each metric. */
+/** Published scores and ours as bars; ours with intervals, `acc_norm` apart, and with an asterisk where a note weakens them. */
 export function besidePublishedFigure(
   table: PublishedTable,
   rows: readonly BesidePublishedRow[],
   { title = `${table.title}: published and measured`, source }: FigureText = {},
 ): Figure {
-  const label = ({ benchmark, shots }: BesidePublishedRow) => `${benchmark}, ${shots}`;
+  const weak = rows.filter(({ note }) => note !== "" && note !== "not measured");
+  const label = ({ benchmark, shots }: BesidePublishedRow) => {
+    const isWeak = weak.some((row) => row.benchmark === benchmark && row.shots === shots);
+    return `${benchmark}, ${shots}${isWeak ? " *" : ""}`;
+  };
   const firsts = rows.filter((row, index) => rows.findIndex((other) => label(other) === label(row)) === index);
-  const metrics = [...new Set(rows.flatMap(({ metric }) => metric ?? []))];
+  const measured = (name: string, of: readonly BesidePublishedRow[]): BarSeries[] => {
+    const bars = of.map((row) => ({ label: label(row), value: row.measured, low: row.low, high: row.high, n: row.n! }));
+    return bars.length > 0 ? [{ name: `measured, ${name}`, bars }] : [];
+  };
   const series: BarSeries[] = [
     { name: "published", bars: firsts.map((row) => ({ label: label(row), value: row.published })) },
-    ...metrics.map((metric) => ({
-      name: `measured, ${metric}`,
-      bars: rows
-        .filter((row) => row.metric === metric)
-        .map((row) => ({ label: label(row), value: row.measured, low: row.low, high: row.high, n: row.n! })),
-    })),
+    ...measured(
+      "acc or exact match",
+      rows.filter(({ metric }) => metric !== null && metric !== "acc_norm"),
+    ),
+    ...measured(
+      "acc_norm",
+      rows.filter(({ metric }) => metric === "acc_norm"),
+    ),
   ];
-  const notes = [...new Set(rows.map(({ note }) => note).filter((note) => note !== "" && note !== "not measured"))];
+  const notes = [...new Set(weak.map(({ note }) => note))];
   return barFigure({
     title,
     series,
     unit: "score (%)",
-    notes: `Whiskers: 95 % intervals (Wilson)${notes.length > 0 ? `; some rows: ${notes.join("; ")}` : ""}`,
+    notes: `Whiskers: 95 % intervals (Wilson)${notes.length > 0 ? `. *: ${notes.join("; ")}` : ""}`,
     source: source ?? `${table.source}; measured by lm-evaluation-harness's rules with Prunelab`,
   });
 }

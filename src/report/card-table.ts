@@ -34,6 +34,14 @@ export function compareWithCard(dense: Evaluation, pruned: Evaluation): Comparis
   return [average, ...rows];
 }
 
+/** The same as flat rows for a frame: percentages, changes in points. */
+export function cardRows(dense: Evaluation, pruned: Evaluation): Record<string, string | number>[] {
+  return compareWithCard(dense, pruned).map(({ label, n, dense, pruned, change, card }) => ({
+    ...{ task: label, n, dense, pruned, change },
+    ...{ "card: dense": card.dense, "card: pruned": card.pruned, "card: change": card.change },
+  }));
+}
+
 function row(card: CardRow, n: number, dense: number, pruned: number): ComparisonRow {
   return { label: card.label, n, dense, pruned, change: pruned - dense, card };
 }

@@ -8,8 +8,10 @@ export type Block =
   | { readonly note: string }
   | { readonly table: Table };
 
-/** Rows of as many cells as the header has. The first column is text, the others stand to the right. */
+/** Rows of as many cells as the header has. */
 export interface Table {
+  /** Indices of the columns that stand to the left, as text does; the first alone unless given. */
+  readonly textColumns?: readonly number[];
   readonly header: readonly string[];
   readonly rows: readonly (readonly string[])[];
 }
@@ -26,13 +28,15 @@ export function plainText(blocks: readonly Block[]): string {
     .join("\n\n");
 }
 
-function textTable({ header, rows }: Table): string {
+function textTable({ header, rows, textColumns = [0] }: Table): string {
   const lines = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
   return lines
     .map((line) =>
       line
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
+        .map((cell, column) =>
+          textColumns.includes(column) ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
+        )
         .join("  ")
         .trimEnd(),
     )
@@ -47,8 +51,8 @@ export function markdown(blocks: readonly Block[]): string {
       if ("heading" in block) return `${"#".repeat(block.level)} ${escapeMarkdown(block.heading)}`;
       if ("list" in block) return block.list.map((item) => `- ${escapeMarkdown(item)}`).join("\n");
       if ("note" in block) return escapeMarkdown(block.note);
-      const { header, rows } = block.table;
-      const rule = `| ${header.map((_, column) => (column === 0 ? "---" : "---:")).join(" | ")} |`;
+      const { header, rows, textColumns = [0] } = block.table;
+      const rule = `| ${header.map((_, column) => (textColumns.includes(column) ? "---" : "---:")).join(" | ")} |`;
       return [line(header), rule, ...rows.map(line)].join("\n");
     })
     .join("\n\n");
@@ -56,18 +60,20 @@ export function markdown(blocks: readonly Block[]): string {
 
 /** HTML without styles of its own but for the numbers' side. */
 export function html(blocks: readonly Block[]): string {
-  const cell = (tag: "td" | "th", text: string, column: number) =>
-    `<${tag} style="text-align:${column === 0 ? "left" : "right"}">${escapeHtml(text)}</${tag}>`;
-  const line = (tag: "td" | "th", cells: readonly string[]) =>
-    `<tr>${cells.map((text, column) => cell(tag, text, column)).join("")}</tr>`;
+  const line = (tag: "td" | "th", cells: readonly string[], { textColumns = [0] }: Table) => {
+    const side = (column: number) => (textColumns.includes(column) ? "left" : "right");
+    const cell = (text: string, column: number) =>
+      `<${tag} style="text-align:${side(column)}">${escapeHtml(text)}</${tag}>`;
+    return `<tr>${cells.map(cell).join("")}</tr>`;
+  };
   return blocks
     .map((block) => {
       if ("heading" in block) return `<h${block.level}>${escapeHtml(block.heading)}</h${block.level}>`;
       if ("list" in block) return `<ul>${block.list.map((item) => `<li>${escapeHtml(item)}</li>`).join("")}</ul>`;
       if ("note" in block) return `<p><small>${escapeHtml(block.note)}</small></p>`;
-      const { header, rows } = block.table;
-      const body = rows.map((cells) => line("td", cells)).join("");
-      return `<table><thead>${line("th", header)}</thead><tbody>${body}</tbody></table>`;
+      const { table } = block;
+      const body = table.rows.map((cells) => line("td", cells, table)).join("");
+      return `<table><thead>${line("th", table.header, table)}</thead><tbody>${body}</tbody></table>`;
     })
     .join("\n");
 }

@@ -91,6 +91,11 @@ describe("figures", () => {
     assert.deepEqual([bars!.error_x.array, bars!.error_x.arrayminus], [[15], [10]]);
   });
 
+  it("give the same text again, so that a notebook run again has no other outputs", async () => {
+    const { figure } = kinds.sweep!;
+    assert.equal(await figure.svg(), await figure.svg());
+  });
+
   it("grow with their rows, so that labels never overlap", () => {
     const height = (rows: number) => {
       const bars = Array.from({ length: rows }, (_, index) => ({ label: `task ${index}`, value: 50 }));

@@ -53,5 +53,6 @@ describe("a frame", () => {
   it("says what is wrong", async () => {
     await assert.rejects(frame([]), /^PrunelabError: no rows for a frame: 0; give one or more$/);
     await assert.rejects(frame(rows, { columns: ["m"] }), /unknown column: m; known are task, n, share, percent, p$/);
+    await assert.rejects(frame([{ columns: 1 }]), /danfojs frames have a property of that name: columns; rename/);
   });
 });

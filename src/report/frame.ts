@@ -13,11 +13,14 @@ export interface FrameOptions {
   readonly caption?: string;
 }
 
+/** danfojs makes a property of each column, which would hide these of the frame's own. */
+const ownNames = ["columns", "values", "index", "shape", "dtypes", "axis", "size", "tensor", "config"];
+
 /**
  * Rows as a frame of danfojs-node (https://danfo.jsdata.org), for grouping, sorting and merging. In a notebook it shows itself whole, with its
  * caption, and carries its exact numbers as Frictionless tabular data; frames made from it show themselves as the kernel shows any frame.
  *
- * @throws PrunelabError where danfojs-node is not installed, there are no rows, or a column is unknown.
+ * @throws PrunelabError where danfojs-node is not installed, there are no rows, or a column is unknown or of a name that frames need.
  */
 export async function frame(rows: readonly object[], { columns, caption = "" }: FrameOptions = {}): Promise<DataFrame> {
   const { DataFrame } = await loadDanfo();
@@ -26,6 +29,10 @@ export async function frame(rows: readonly object[], { columns, caption = "" }: 
   const unknown = columns?.find((column) => !known.includes(column));
   if (unknown !== undefined) throw new PrunelabError(`unknown column: ${unknown}; known are ${known.join(", ")}`);
   const names = columns ?? known;
+  const taken = names.find((name) => ownNames.includes(name));
+  if (taken !== undefined) {
+    throw new PrunelabError(`danfojs frames have a property of that name: ${taken}; rename the column`);
+  }
   const values = rows.map((row) => names.map((name) => (row as Record<string, unknown>)[name] ?? null));
   const made = new DataFrame(values as never, { columns: [...names] });
   const show = () => {
@@ -76,19 +83,23 @@ function frameData(frame: DataFrame): object {
 function tableOf(frame: DataFrame): Table {
   const rows = rowsOf(frame);
   const texts = frame.columns.map((_, column) => columnTexts(rows.map((row) => row[column])));
-  return { header: frame.columns, rows: rows.map((_, row) => texts.map((column) => column[row]!)) };
+  const textColumns = frame.columns.flatMap((_, column) =>
+    rows.some((row) => typeof row[column] === "string") ? [column] : [],
+  );
+  return { header: frame.columns, rows: rows.map((_, row) => texts.map((column) => column[row]!)), textColumns };
 }
 
 function columnTexts(values: readonly unknown[]): string[] {
   const numbers = values.filter((value) => typeof value === "number").filter(Number.isFinite);
   const largest = Math.max(0, ...numbers.map(Math.abs));
-  const digits = numbers.every(Number.isInteger) ? 0 : largest >= 1.5 ? 2 : 4;
+  const most = largest >= 1.5 ? 2 : 4;
+  const digits = Math.max(0, ...numbers.map((value) => String(Number(value.toFixed(most))).split(".")[1]?.length ?? 0));
   return values.map((value) => {
     if (value === null || value === undefined) return "";
     if (typeof value !== "number" || !Number.isFinite(value)) return String(value);
-    if (digits === 0) return value.toLocaleString("en-US");
-    const isTiny = value !== 0 && Math.abs(value) < 0.5 * 10 ** -digits;
-    return isTiny ? value.toExponential(1) : value.toFixed(digits);
+    const isTiny = value !== 0 && Math.abs(value) < 0.5 * 10 ** -most;
+    if (isTiny) return value.toExponential(1);
+    return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   });
 }
 

@@ -101,16 +101,17 @@ function lineFigure(
   });
 }
 
-/** 1, 2 and 5 times the powers of ten within the values' range, written out. */
+/** 1, 2 and 5 times the powers of ten within the values' range, written out; all multiples where these are too few. */
 function logTicks(series: readonly LineSeries[]): object {
   const values = series.flatMap(({ points }) =>
     points.flatMap(({ value, low, high }) => [value, low ?? value, high ?? value]),
   );
   const [least, most] = [Math.min(...values) / 1.15, Math.max(...values) * 1.15];
   const powers = Array.from({ length: 40 }, (_, index) => 10 ** (index - 20));
-  const tickvals = powers
-    .flatMap((power) => [power, 2 * power, 5 * power])
-    .filter((tick) => tick >= least && tick <= most);
+  const ticks = (steps: readonly number[]) =>
+    powers.flatMap((power) => steps.map((step) => step * power)).filter((tick) => tick >= least && tick <= most);
+  const few = ticks([1, 2, 5]);
+  const tickvals = few.length > 2 ? few : ticks([1, 2, 3, 4, 5, 6, 7, 8, 9]);
   const ticktext = tickvals.map((tick) =>
     tick < 1 ? String(Number(tick.toPrecision(1))) : tick.toLocaleString("en-US"),
   );

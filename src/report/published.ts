@@ -166,3 +166,12 @@ export const gemmaTables: readonly PublishedTable[] = [
     ],
   },
 ];
+
+/** A table's rows with a column for each model, for a frame. */
+export function publishedRows({ rows, models }: PublishedTable): Record<string, string | number>[] {
+  return rows.map(({ benchmark, shots, scores }) => ({
+    benchmark,
+    shots,
+    ...Object.fromEntries(models.map((model, column) => [model, scores[column]!])),
+  }));
+}
