@@ -20,6 +20,8 @@ test("a difference is shown by lines, with the kind of output around it", () => 
     diffOutputs(data({ "application/json": { a: 1 } }), data({ "application/json": { a: 2 } }), []),
     /"a": 2/,
   );
+  const json = (value: unknown) => data({ "application/json": value });
+  assert.equal(diffOutputs(json({ a: 1, b: { c: 1, d: 2 } }), json({ b: { d: 2, c: 1 }, a: 1 }), []), "");
   const error = (evalue: string): Output[] => [{ output_type: "error", ename: "E", evalue, traceback: [evalue] }];
   assert.match(diffOutputs(error("a"), error("b"), []), /-E: a\n\+E: b/);
 });

@@ -4,6 +4,7 @@ import { createTwoFilesPatch } from "diff";
 import { messageOf } from "../errors.ts";
 import { isObject, type Output } from "./notebook.ts";
 import { RunError } from "./run-error.ts";
+import { sortKeys } from "./write-notebook.ts";
 
 export interface Mask {
   pattern: RegExp;
@@ -76,7 +77,7 @@ function section(title: string, text: string): string {
 }
 
 function textOf(mime: string, value: unknown): string {
-  if (typeof value !== "string") return JSON.stringify(value, undefined, 1);
+  if (typeof value !== "string") return JSON.stringify(sortKeys(value), undefined, 1);
   if (mime.startsWith("image/") && mime !== "image/svg+xml") {
     return `(${value.length} characters, sha256 ${createHash("sha256").update(value).digest("hex")})`;
   }

@@ -21,7 +21,7 @@ import { RunError } from "./run-error.ts";
 export function formatNotebook(notebook: Notebook): string {
   const withIds = notebook.nbformat_minor >= FIRST_MINOR_WITH_IDS;
   const cells = notebook.cells.map((cell) => splitCell(withIds && !cell.id ? { ...cell, id: newCellId() } : cell));
-  return `${JSON.stringify(sorted({ ...notebook, cells }), undefined, 1)}\n`;
+  return `${JSON.stringify(sortKeys({ ...notebook, cells }), undefined, 1)}\n`;
 }
 
 export function newCellId(): string {
@@ -152,9 +152,10 @@ function lines(text: string): string[] {
   return text.match(/[^\n]*\n|[^\n]+/g) ?? [];
 }
 
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
+/** As they are in the file, all the way down. */
+export function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
   if (!isObject(value)) return value;
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
+  return Object.fromEntries(entries.map(([key, inner]) => [key, sortKeys(inner)]));
 }
