@@ -25,7 +25,7 @@ const help = `usage: npm run notebooks:scores -- [options]
 --sweep-limit <n>          in sparsity-sweep.ipynb; default 200
 --windows <n>              of WikiText-2 in sparsity-sweep.ipynb; default 2
 --calibration-windows <n>  of Wanda in sparsity-sweep.ipynb; default 16
---sparsities <list>        in sparsity-sweep.ipynb; default 0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8
+--sparsities <list>        in sparsity-sweep.ipynb; default 0,0.2,0.4,0.5,0.6,0.8
 --output <file>            default data/expected/notebook-scores.json
 
 Give the numbers that the notebooks were run with. Answers are taken from the cache, so it is quick after the notebooks, but for perplexities.
@@ -38,7 +38,7 @@ const { values } = parseArgs({
     "sweep-limit": { type: "string", default: "200" },
     windows: { type: "string", default: "2" },
     "calibration-windows": { type: "string", default: "16" },
-    sparsities: { type: "string", default: "0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8" },
+    sparsities: { type: "string", default: "0,0.2,0.4,0.5,0.6,0.8" },
     output: { type: "string", default: join(packageRoot(), "data", "expected", "notebook-scores.json") },
     help: { type: "boolean", short: "h", default: false },
   },

@@ -19,7 +19,7 @@ import { pruneLinear, rememberInputs } from "./prune-linear.ts";
 import { type InputStatistics, openInputMeter } from "./statistics.ts";
 
 // Pruned linear layers, 200 MB each for Gemma 3 270M.
-const keptRuns = 4;
+const keptRuns = 6;
 
 /**
  * The pruned tensors, in the order of `infos`. What is done lies in the cache, block by block, so that a stopped run goes on at its block
