@@ -12,7 +12,7 @@ export interface OpenCheckpointOptions {
   /** Branch, tag or commit of the Hub repository; its main branch unless given. */
   readonly revision?: string;
   readonly onProgress?: OnProgress;
-  /** Gets a line that says where the model came from, and why not from the places before; standard error unless given. */
+  /** Gets a line that says where the model came from, and why not from the places before; unless given, standard error, each line once. */
   readonly onNotice?: (line: string) => void;
 }
 
@@ -26,7 +26,16 @@ export interface OpenCheckpointOptions {
  * @throws PrunelabError when no source has the model, or the file is damaged or of another architecture.
  */
 export async function openCheckpoint(model: string, options: OpenCheckpointOptions = {}): Promise<Checkpoint> {
-  const { onNotice = (line) => process.stderr.write(`${line}\n`), ...rest } = options;
+  const { onNotice = tellOnce, ...rest } = options;
   const { path, name } = await locateModel(model, { onNotice, ...rest });
   return await openCheckpointFile(path, { name, tokenizerCache: cacheFolder("tokenizers") });
+}
+
+const told = new Set<string>();
+
+/** A notebook may open the same model in every cell. */
+function tellOnce(line: string): void {
+  if (told.has(line)) return;
+  told.add(line);
+  process.stderr.write(`${line}\n`);
 }
