@@ -49,11 +49,15 @@ function textOf(source: unknown): string {
   return [source].flat().join("");
 }
 
-/** The exact rows of all frames in a notebook's outputs. */
-function framesOf(notebook: Notebook): { rows: Row[]; html: string }[] {
+/** The exact rows of all frames in a notebook's outputs. The order of their columns is the schema's: Jupyter sorts keys. */
+function framesOf(notebook: Notebook): { rows: Row[]; columns: string[]; html: string }[] {
   return outputsOf(notebook).flatMap((data) => {
-    const resource = data["application/vnd.dataresource+json"] as { data: Row[] } | undefined;
-    return resource ? [{ rows: resource.data, html: textOf(data["text/html"]) }] : [];
+    const resource = data["application/vnd.dataresource+json"] as
+      | { data: Row[]; schema: { fields: { name: string }[] } }
+      | undefined;
+    if (!resource) return [];
+    const columns = resource.schema.fields.map(({ name }) => name);
+    return [{ rows: resource.data, columns, html: textOf(data["text/html"]) }];
   });
 }
 
@@ -75,9 +79,9 @@ async function compareScores(notebook: Notebook, scores: readonly (ScoreRow & Pa
     assert.ok(found, `no measured score for ${JSON.stringify(wanted)}; run npm run notebooks:scores`);
     return found;
   };
-  for (const { rows, html } of framesOf(notebook)) {
+  for (const { rows, columns, html } of framesOf(notebook)) {
     // What is read is what was measured, rounded.
-    assert.ok(html.startsWith(frameHtml(await frame(rows))), "a table does not show its own numbers");
+    assert.ok(html.startsWith(frameHtml(await frame(rows, { columns }))), "a table does not show its own numbers");
     for (const row of rows) {
       if ("score" in row) {
         const { model, task, shots, metric, n } = row as unknown as ScoreRow;
