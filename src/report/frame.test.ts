@@ -50,6 +50,10 @@ describe("a frame", () => {
     );
   });
 
+  it("keeps a text of several lines in one", async () => {
+    assert.match(frameMarkdown(await frame([{ text: "one\n\ntwo" }])), /^\| one ⏎ two \|$/m);
+  });
+
   it("says what is wrong", async () => {
     await assert.rejects(frame([]), /^PrunelabError: no rows for a frame: 0; give one or more$/);
     await assert.rejects(frame(rows, { columns: ["m"] }), /unknown column: m; known are task, n, share, percent, p$/);

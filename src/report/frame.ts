@@ -96,7 +96,8 @@ function columnTexts(values: readonly unknown[]): string[] {
   const digits = Math.max(0, ...numbers.map((value) => String(Number(value.toFixed(most))).split(".")[1]?.length ?? 0));
   return values.map((value) => {
     if (value === null || value === undefined) return "";
-    if (typeof value !== "number" || !Number.isFinite(value)) return String(value);
+    // A cell is one line; that a text had more of them is still seen.
+    if (typeof value !== "number" || !Number.isFinite(value)) return String(value).replace(/\s*\n\s*/g, " ⏎ ");
     const isTiny = value !== 0 && Math.abs(value) < 0.5 * 10 ** -most;
     if (isTiny) return value.toExponential(1);
     return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
