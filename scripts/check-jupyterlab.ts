@@ -60,7 +60,7 @@ async function use(page: Page, open: OpenNotebook): Promise<void> {
     }
   };
 
-  await open("check.ipynb");
+  await open("check.ipynb", CELLS.length);
   await shot("1-opened");
 
   // Cell by cell, since a failing one ends "run all".

@@ -1,13 +1,14 @@
 /** Starts JupyterLab and a real browser on it, for the scripts that look at what a person would see. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium, type Page } from "playwright-core";
 
 const TOKEN = "check";
 
-/** Opens notebooks of a folder: resolves the address of a page once the notebook and its kernel are there. */
-export type OpenNotebook = (name: string) => Promise<void>;
+/** Opens a notebook of the folder; resolves once all its cells and its kernel are there. */
+export type OpenNotebook = (name: string, cells: number) => Promise<void>;
 
 /** Calls `use` with a page; where that throws, `failed.png` in `screenshots` shows what was on it. */
 export async function withJupyterLab(
@@ -16,14 +17,25 @@ export async function withJupyterLab(
 ): Promise<void> {
   const browserPath = ["/usr/bin/chromium", "/usr/bin/google-chrome"].find((path) => existsSync(path));
   if (!browserPath) throw new Error("no browser found; install chromium");
-  const { server, address } = await startServer(jupyter, folder);
+  const settings = mkdtempSync(join(tmpdir(), "prunelab-lab-settings-"));
+  mkdirSync(join(settings, "@jupyterlab", "apputils-extension"), { recursive: true });
+  // No question about news over the notebook.
+  writeFileSync(
+    join(settings, "@jupyterlab", "apputils-extension", "notification.jupyterlab-settings"),
+    '{ "checkForUpdates": false, "fetchNews": "false" }',
+  );
+  const { server, address } = await startServer(jupyter, folder, settings);
   const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
   try {
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
     page.setDefaultTimeout(60_000);
-    const open = async (name: string) => {
+    const open = async (name: string, cells: number) => {
       await page.goto(`${address}lab/tree/${name}?token=${TOKEN}&reset`);
-      await page.locator(".jp-Notebook .jp-CodeCell").first().waitFor();
+      // An empty notebook stands there until the file has come.
+      await page
+        .locator(".jp-Notebook .jp-Cell")
+        .nth(cells - 1)
+        .waitFor({ state: "attached" });
       await page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').waitFor();
     };
     try {
@@ -35,11 +47,16 @@ export async function withJupyterLab(
   } finally {
     await browser.close();
     process.kill(-(server.pid as number), "SIGTERM");
+    rmSync(settings, { recursive: true });
   }
 }
 
 /** Resolves with the address once the server listens. */
-function startServer(jupyter: string, folder: string): Promise<{ server: ChildProcess; address: string }> {
+function startServer(
+  jupyter: string,
+  folder: string,
+  settings: string,
+): Promise<{ server: ChildProcess; address: string }> {
   const options = [
     "--no-browser",
     "--allow-root",
@@ -47,10 +64,14 @@ function startServer(jupyter: string, folder: string): Promise<{ server: ChildPr
     "--LabApp.news_url=None",
     `--IdentityProvider.token=${TOKEN}`,
   ];
-  const server = spawn(jupyter, ["lab", ...options, `--ServerApp.root_dir=${folder}`], {
-    stdio: ["ignore", "ignore", "pipe"],
-    detached: true,
-  });
+  const server = spawn(
+    jupyter,
+    ["lab", ...options, `--ServerApp.root_dir=${folder}`, `--LabApp.user_settings_dir=${settings}`],
+    {
+      stdio: ["ignore", "ignore", "pipe"],
+      detached: true,
+    },
+  );
   return new Promise((resolve, reject) => {
     let log = "";
     server.stderr.on("data", (chunk: Buffer) => {
