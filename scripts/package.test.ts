@@ -29,16 +29,20 @@ test("the packed package works in an empty folder: library and command line", as
 
   // The whole way on the tiny model and the demo tasks, which the package carries.
   const script = `
-    import { compare, evaluate, exportModel, loadLanguageModel, openCheckpoint, prune } from "prunelab";
+    import { compare, evaluate, exportModel, frame, loadLanguageModel, openCheckpoint, prune } from "prunelab";
     const dense = await openCheckpoint(process.argv[2]);
     const pruned = await prune(dense, { method: "magnitude", sparsity: 0.5 });
     const score = async (checkpoint) => evaluate(await loadLanguageModel(checkpoint), ["hellaswag"], { limit: 5 });
     const comparison = compare(await score(dense), await score(pruned));
     await exportModel(pruned, "pruned");
-    console.log(String(comparison));
+    console.log(String(comparison), (await comparison.figure().svg()).slice(0, 4));
+    await frame(comparison.rows).catch(({ message }) => console.log(message));
   `;
   writeFileSync(join(folder, "script.mjs"), script);
   const tiny = resolve("data/tiny-gemma3");
-  assert.match(run("node", ["script.mjs", tiny], folder, { ...cache, HF_HUB_OFFLINE: "1" }), /hellaswag/i);
+  const printed = run("node", ["script.mjs", tiny], folder, { ...cache, HF_HUB_OFFLINE: "1" });
+  assert.match(printed, /hellaswag[\s\S]*<svg/i);
+  // An optional peer, which npm does not install by itself.
+  assert.match(printed, /cannot load danfojs-node, .* put "overrides": .* and run npm install danfojs-node@1\.2\.0/);
   assert.deepEqual(readdirSync(join(folder, "pruned", "onnx")).sort(), ["model.onnx", "model.onnx_data"]);
 });
