@@ -101,7 +101,7 @@ function lineFigure(
   });
 }
 
-/** 1, 2 and 5 times the powers of ten within the values' range, written out; all multiples where these are too few. */
+/** 1, 2 and 5 times the powers of ten within the values' range, written out; the powers alone or all multiples where these are too many or too few. */
 function logTicks(series: readonly LineSeries[]): object {
   const values = series.flatMap(({ points }) =>
     points.flatMap(({ value, low, high }) => [value, low ?? value, high ?? value]),
@@ -111,9 +111,11 @@ function logTicks(series: readonly LineSeries[]): object {
   const ticks = (steps: readonly number[]) =>
     powers.flatMap((power) => steps.map((step) => step * power)).filter((tick) => tick >= least && tick <= most);
   const few = ticks([1, 2, 5]);
-  const tickvals = few.length > 2 ? few : ticks([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  const tickvals = few.length > 12 ? ticks([1]) : few.length > 2 ? few : ticks([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  // The axis has room for six characters.
+  const notation = most < 100_000 ? "standard" : "compact";
   const ticktext = tickvals.map((tick) =>
-    tick < 1 ? String(Number(tick.toPrecision(1))) : tick.toLocaleString("en-US"),
+    tick < 1 ? String(Number(tick.toPrecision(1))) : tick.toLocaleString("en-US", { notation }),
   );
   return { tickmode: "array", tickvals, ticktext, range: [Math.log10(least), Math.log10(most)] };
 }
