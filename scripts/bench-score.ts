@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { openMemoryMeter } from "../kernel/headless/memory-meter.ts";
 import { openCheckpoint, writeCheckpoint } from "../src/index.ts";
 import { buildGemma3 } from "../src/model/gemma3.ts";
 import { scoreTree } from "../src/model/score.ts";
@@ -12,7 +13,6 @@ import { weightsFolder } from "../src/model/weights.ts";
 import { openSession } from "../src/onnx/session.ts";
 import { defaultModel } from "../src/open-checkpoint.ts";
 import { matrixProductRate } from "./matrix-product.ts";
-import { watchMemory } from "./process-memory.ts";
 
 const cardTasks = [
   "hellaswag",
@@ -140,9 +140,10 @@ async function timed(command: string, args: string[], folder: string): Promise<R
   child.stderr.on("data", (chunk) => {
     errors = (errors + chunk).slice(-4000);
   });
-  const peak = watchMemory(child.pid!);
+  const meter = openMemoryMeter(child.pid!);
   const code = await new Promise((resolve, reject) => child.on("exit", resolve).on("error", reject));
-  const run = { seconds: (performance.now() - started) / 1000, peakBytes: peak(), folder };
+  const run = { seconds: (performance.now() - started) / 1000, peakBytes: meter.peakBytes() ?? 0, folder };
+  meter.close();
   if (code !== 0) throw new Error(`${command} ended with ${code}: ${errors}`);
   return run;
 }
