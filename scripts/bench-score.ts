@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { openMemoryMeter } from "../kernel/headless/memory-meter.ts";
 import { openCheckpoint, writeCheckpoint } from "../src/index.ts";
 import { buildGemma3 } from "../src/model/gemma3.ts";
-import { scoreTree } from "../src/model/score.ts";
+import { releaseScorer, scoreTrees } from "../src/model/score.ts";
 import { TreeBuilder } from "../src/model/token-tree.ts";
 import { weightsFolder } from "../src/model/weights.ts";
 import { openSession } from "../src/onnx/session.ts";
@@ -36,8 +36,8 @@ const help = `usage: npm run bench:score -- [options]
 --python <command>       that runs it; default python3
 --batch-sizes <a,b>      of the peer; default 1,8
 
-Prints wall time and the peak of memory of each whole process (start, model and data included), how many documents both answer alike, and a profile of one
-forward by operation, beside the machine's own float32 matrix product.`;
+Prints wall time and the peak of memory of each whole process (start, model and data included), how many documents both answer alike, and a profile by
+operation, beside the machine's own float32 matrix product.`;
 
 // The peer's script has its batch size written in it; this puts another one in its place on the way to lm-eval.
 const withBatchSize = `
@@ -70,6 +70,13 @@ interface Run {
   readonly seconds: number;
   readonly peakBytes: number;
   readonly folder: string;
+}
+
+/** Of ONNX Runtime's trace; microseconds. */
+interface Event {
+  readonly cat: string;
+  readonly dur: number;
+  readonly args?: { readonly op_name?: string };
 }
 
 if (values.help) console.log(help);
@@ -183,45 +190,47 @@ function readSamples(folder: string): Map<string, number[]> {
   return samples;
 }
 
-/** Where the time of a forward of 256 tokens goes, as scoring runs them: 64 of its positions are scored. */
+/** Where the time goes in a pack as the card's tasks have them: 4 trees of 256 tokens, of which 25 are scored. */
 async function profile(work: string, rate: number): Promise<void> {
   const checkpoint = await openCheckpoint(values.model);
+  const { config } = checkpoint;
   const folder = await weightsFolder(checkpoint);
-  const profileTo = join(work, "profile");
-  const session = await openSession(buildGemma3(checkpoint.config, "score"), { folder, profileTo });
-  const tree = new TreeBuilder();
-  const tokens = Array.from({ length: 257 }, (_, index) => 1000 + index);
-  tree.add({ tokens, start: 193 }, 0);
-  const warm = 2;
-  const runs = 10;
-  for (let run = 0; run < warm; run++) await scoreTree(session, checkpoint.config, tree);
+  const open = (kind: "score" | "score-head") =>
+    openSession(buildGemma3(config, kind), { folder, profileTo: join(work, `profile-${kind}`) });
+  const scorer = { config, blocks: await open("score"), head: await open("score-head") };
+  const [trees, nodes, rows] = [4, 256, 25];
+  const pack = Array.from({ length: trees }, (_, number) => {
+    const tree = new TreeBuilder();
+    const tokens = Array.from({ length: nodes + 1 }, (_, index) => 1000 * (1 + number) + index);
+    tree.add({ tokens, start: nodes + 1 - rows }, 0);
+    return tree;
+  });
+  const warm = 1;
+  const runs = 5;
+  for (let run = 0; run < warm; run++) await scoreTrees(scorer, pack);
   const started = performance.now();
-  for (let run = 0; run < runs; run++) await scoreTree(session, checkpoint.config, tree);
+  for (let run = 0; run < runs; run++) await scoreTrees(scorer, pack);
   const seconds = (performance.now() - started) / 1000 / runs;
-  session.endProfiling();
-  await session.release();
-  const file = readdirSync(work).find((name) => name.startsWith("profile"))!;
-  const events = JSON.parse(readFileSync(join(work, file), "utf8")) as {
-    cat: string;
-    dur: number;
-    args?: { op_name?: string };
-  }[];
+  scorer.blocks.endProfiling();
+  scorer.head.endProfiling();
+  await releaseScorer(scorer);
+  const events = readdirSync(work)
+    .filter((name) => name.startsWith("profile-"))
+    .flatMap((name) => JSON.parse(readFileSync(join(work, name), "utf8")) as Event[]);
   const byOperation = new Map<string, number>();
   for (const { cat, dur, args } of events) {
     if (cat !== "Node" || !args?.op_name) continue;
     byOperation.set(args.op_name, (byOperation.get(args.op_name) ?? 0) + dur / 1e6 / (warm + runs));
   }
   const total = [...byOperation.values()].reduce((sum, value) => sum + value, 0);
-  const { config } = checkpoint;
   const vocabulary = config.vocab_size * config.hidden_size;
   const inBlocks = [...checkpoint.tensors.values()]
     .filter(({ name, shape }) => name.startsWith("model.layers.") && shape.length === 2)
     .reduce((sum, { shape }) => sum + shape[0]! * shape[1]!, 0);
-  // Only scored positions go through the last block's MLP and the head.
-  const work64 = 2 * (256 * inBlocks + 64 * vocabulary);
+  const operations = 2 * trees * (nodes * inBlocks + rows * vocabulary);
   console.log(
-    `a forward of 256 tokens, 64 scored: ${(1000 * seconds).toFixed(0)} ms, about ${(work64 / seconds / 1e9).toFixed(0)} GFLOP/s, ${((100 * work64) / seconds / 1e9 / rate).toFixed(0)} % of the matrix product`,
+    `${trees} × ${nodes} tokens, ${rows} of each scored: ${(1000 * seconds).toFixed(0)} ms, ${(operations / seconds / 1e9).toFixed(0)} GFLOP/s of linear layers and head, ${((100 * operations) / seconds / 1e9 / rate).toFixed(0)} % of the matrix product`,
   );
-  const rows = [...byOperation].sort((a, b) => b[1] - a[1]).slice(0, 8);
-  console.log(rows.map(([name, time]) => `${name} ${((100 * time) / total).toFixed(1)} %`).join(", "));
+  const costliest = [...byOperation].sort((a, b) => b[1] - a[1]).slice(0, 8);
+  console.log(costliest.map(([name, time]) => `${name} ${((100 * time) / total).toFixed(1)} %`).join(", "));
 }

@@ -2,10 +2,11 @@
  * Gemma 3's text model as an ONNX graph: embedding, blocks (gemma3-block.ts), head.
  * Source: the Gemma 3 report (arXiv 2503.19786) and transformers' `modeling_gemma3.py`.
  *
- * Two graphs come out of it, which share one weights file:
+ * Three graphs come out of it, which share one weights file:
  * - `generate`: ids → logits with a KV cache, in transformers.js' convention of names;
- * - `score`: ids → the log-probability of chosen tokens at chosen positions, so that no `[tokens, vocabulary]` logits exist
- *   outside the positions that are asked for.
+ * - `score`: ids → hidden states at the positions that are asked for;
+ * - `score-head`: these hidden states → the log-probability of chosen tokens, so that no `[tokens, vocabulary]` logits exist outside
+ *   those positions, and the head, which reads 671 MB however few they are, runs once for the positions of many texts.
  */
 import type { Gemma3Config } from "../checkpoint/config.ts";
 import { elementCount } from "../checkpoint/tensor.ts";
@@ -13,7 +14,7 @@ import { gemma3Tensors } from "../checkpoint/tensor-names.ts";
 import { type ExternalWeight, GraphBuilder, type Value, type WeightLayout } from "../onnx/graph.ts";
 import { addBlock, addNorm, addRotation, type LayerType } from "./gemma3-block.ts";
 
-/** The file that both graphs expect beside them (or in memory under this name). */
+/** The file that the graphs expect beside them (or in memory under this name). */
 export const weightsFile = "model.onnx_data";
 
 // Each weight starts on a page, so that the file can be mapped into memory.
@@ -35,20 +36,29 @@ export function weightBytes(layout: WeightLayout): number {
   return Math.max(...[...layout.values()].map(({ shape, offset }) => offset + elementCount(shape) * 4));
 }
 
+/** Which of the graphs. */
+export type Gemma3Graph = "generate" | "score" | "score-head";
+
 /**
- * Builds one of the two graphs; the same for every model of a config.
+ * Builds one of the graphs; the same for every model of a config.
  *
  * `generate`: inputs `input_ids`, `attention_mask`, `position_ids` (int64 `[batch_size, …]`), `num_logits_to_keep` (int64 scalar, 0
  * for all), `past_key_values.N.{key,value}` (float32 `[batch_size, kv heads, past, head_dim]`); outputs `logits`, `present.N.{key,value}`.
  *
  * `score`: inputs `input_ids`, `position_ids` (int64 `[1, tokens]`), `mask.{full,sliding}_attention` (float32 `[1, 1, tokens, past + tokens]`,
  * added to attention's scores; the two layer types may have pasts of different lengths), `positions` (int64 `[rows]`, the tokens to score),
- * `targets` (int64 `[pairs, 2]`: row, token id), `past_key_values.N.{key,value}`; outputs `logprobs` (float32 `[pairs]`, natural logarithm),
- * `greedy` (bool `[pairs]`: no token is likelier), `present.N.{key,value}`.
+ * `past_key_values.N.{key,value}`; outputs `hidden` (float32 `[rows, hidden]`, before the last norm), `present.N.{key,value}`.
+ *
+ * `score-head`: inputs `hidden` (as above), `targets` (int64 `[pairs, 2]`: row, token id); outputs `logprobs` (float32 `[pairs]`, natural
+ * logarithm), `greedy` (bool `[pairs]`: no token is likelier).
  */
-export function buildGemma3(config: Gemma3Config, kind: "generate" | "score"): Uint8Array {
+export function buildGemma3(config: Gemma3Config, kind: Gemma3Graph): Uint8Array {
   const graph = new GraphBuilder(weightLayout(config), weightsFile);
   const norm = (x: Value) => addNorm(graph, config, x, graph.weight("model.norm.weight"));
+  if (kind === "score-head") {
+    scoreHead(graph, config, norm(graph.input("hidden", "float32", ["rows", config.hidden_size])));
+    return graph.encode(`gemma3-${kind}`);
+  }
   const inputIds = graph.input("input_ids", "int64", ["batch_size", "sequence_length"]);
   const positionIds = graph.input("position_ids", "int64", ["batch_size", "sequence_length"]);
   const masks = kind === "score" ? scoreMasks(graph) : generationMasks(graph, config.sliding_window);
@@ -86,7 +96,7 @@ export function buildGemma3(config: Gemma3Config, kind: "generate" | "score"): U
   let x = graph.op("Mul", [embedded, graph.constant("float32", [embeddingScale(config)], [])]);
   for (let layer = 0; layer < config.num_hidden_layers; layer++) x = block(x, layer);
 
-  if (kind === "score") scoreHead(graph, config, x, norm);
+  if (kind === "score") graph.output("hidden", x, "float32", ["rows", config.hidden_size]);
   else generationHead(graph, config, x, tokens, norm);
   return graph.encode(`gemma3-${kind}`);
 }
@@ -98,10 +108,10 @@ export function embeddingScale(config: Gemma3Config): number {
   return Math.fround(Math.sqrt(config.hidden_size));
 }
 
-/** Hidden states at the scored positions → log-probabilities of the asked pairs of position and token. */
-function scoreHead(graph: GraphBuilder, config: Gemma3Config, x: Value, norm: Norm): void {
+/** Normed hidden states at the scored positions → log-probabilities of the asked pairs of position and token. */
+function scoreHead(graph: GraphBuilder, config: Gemma3Config, x: Value): void {
   const targets = graph.input("targets", "int64", ["pairs", 2]);
-  const logits = graph.op("Gemm", [norm(x), graph.weight("model.embed_tokens.weight")], { transB: 1 });
+  const logits = graph.op("Gemm", [x, graph.weight("model.embed_tokens.weight")], { transB: 1 });
 
   // In two levels: a plain float32 sum over 262,144 values is 2e-4 off, enough to break agreement with lm-eval.
   const [outer, inner] = nearSquare(config.vocab_size);

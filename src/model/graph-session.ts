@@ -1,23 +1,20 @@
-/** Holds a session on one of the two graphs at a time, since each session packs the weights into a copy of its own. */
+/** Holds what one kind of work runs on, to score or to generate, one at a time, since each packs the weights into a copy of its own. */
 import type { Gemma3Config } from "../checkpoint/config.ts";
 import { type Device, openSession, type Session } from "../onnx/session.ts";
 import { buildGemma3 } from "./gemma3.ts";
-
-type Kind = "score" | "generate";
+import { openScorer, releaseScorer, type Scorer } from "./score.ts";
 
 export interface GraphSession {
-  /** Runs `work` with a session on that graph, after all work before it. Another graph than the last one's takes a second or two to open. */
-  use<Result>(kind: Kind, work: (session: Session) => Promise<Result>): Promise<Result>;
+  /** Runs `work`, after all work before it. Another kind of work than the last takes a second or two to open. */
+  score<Result>(work: (scorer: Scorer) => Promise<Result>): Promise<Result>;
+  generate<Result>(work: (session: Session) => Promise<Result>): Promise<Result>;
   release(): Promise<void>;
 }
 
-/** Opens the scoring graph. `folder` holds the weights file. */
+/** Opens the scoring graphs. `folder` holds the weights file. */
 export async function openGraphSession(config: Gemma3Config, folder: string, device: Device): Promise<GraphSession> {
-  const open = async (kind: Kind) => ({
-    kind,
-    session: await openSession(buildGemma3(config, kind), { folder, device }),
-  });
-  let current: Awaited<ReturnType<typeof open>> | undefined = await open("score");
+  let scorer: Scorer | undefined = await openScorer(config, { folder, device });
+  let generator: Session | undefined;
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
     const turn = last.then(work);
@@ -25,18 +22,28 @@ export async function openGraphSession(config: Gemma3Config, folder: string, dev
     return turn;
   };
   const close = async () => {
-    const closing = current;
-    current = undefined;
-    await closing?.session.release();
+    const closing = { scorer, generator };
+    scorer = undefined;
+    generator = undefined;
+    if (closing.scorer) await releaseScorer(closing.scorer);
+    await closing.generator?.release();
   };
   return {
-    use: (kind, work) =>
+    score: (work) =>
       inTurn(async () => {
-        if (current?.kind !== kind) {
+        if (!scorer) {
           await close();
-          current = await open(kind);
+          scorer = await openScorer(config, { folder, device });
         }
-        return await work(current.session);
+        return await work(scorer);
+      }),
+    generate: (work) =>
+      inTurn(async () => {
+        if (!generator) {
+          await close();
+          generator = await openSession(buildGemma3(config, "generate"), { folder, device });
+        }
+        return await work(generator);
       }),
     release: () => inTurn(close),
   };

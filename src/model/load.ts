@@ -12,7 +12,7 @@ import { batchPrompts, generateGreedily } from "./generate.ts";
 import { openGraphSession } from "./graph-session.ts";
 import type { AskOptions, GenerationRequest, LanguageModel, Loglikelihood } from "./language-model.ts";
 import { rollingWindows } from "./rolling.ts";
-import { computePrefix, scoreTree, type TokenScore } from "./score.ts";
+import { computePrefix, scoreTrees, type TokenScore } from "./score.ts";
 import { type Pack, packSequences, sharedPrefixLength, TreeBuilder } from "./token-tree.ts";
 import { encodePrompt, loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 import { weightsFolder } from "./weights.ts";
@@ -63,9 +63,9 @@ export async function loadLanguageModel(
       const key = packKey(engine, pack, sequences, skipped);
       let packAnswers = journal?.get(key);
       if (packAnswers?.length !== pack.requests.length) {
-        const scores = await graph.use("score", async (session) => {
-          if (skipped > 0) prefix ??= computePrefix(session, config, sequences[0]!.tokens.slice(0, skipped));
-          return await scoreTree(session, config, pack.tree, await prefix);
+        const scores = await graph.score(async (scorer) => {
+          if (skipped > 0) prefix ??= computePrefix(scorer, sequences[0]!.tokens.slice(0, skipped));
+          return await scoreTrees(scorer, pack.trees, await prefix);
         });
         packAnswers = sumTargets(pack, scores);
         await journal?.add(key, packAnswers);
@@ -124,7 +124,7 @@ export async function loadLanguageModel(
             endTokens.has(ids.at(-1)!) || until.some((end) => end !== "" && textOf(ids).includes(end));
           let texts = journal?.get(key);
           if (texts?.length !== batch.length) {
-            const written = await graph.use("generate", (session) =>
+            const written = await graph.generate((session) =>
               generateGreedily(session, config, own, { maxNewTokens, isDone }),
             );
             texts = written.map((ids) => cutAt(textOf(ids), until));
@@ -144,8 +144,8 @@ export async function loadLanguageModel(
         onProgress?.({ step: "score windows", done: index, total: windows.length, unit: "windows" });
         const tree = new TreeBuilder();
         tree.add({ tokens, start: 1 }, 0);
-        const scores = await graph.use("score", (session) => scoreTree(session, config, tree));
-        sums.push(scores.reduce((sum, { logprob }) => sum + logprob, 0));
+        const [scores] = await graph.score((scorer) => scoreTrees(scorer, [tree]));
+        sums.push(scores!.reduce((sum, { logprob }) => sum + logprob, 0));
       }
       return sums;
     },
@@ -182,12 +182,15 @@ function cutAt(text: string, until: readonly string[]): string {
 }
 
 /** One answer for each request of a pack, in its order. */
-function sumTargets(pack: Pack, scores: readonly TokenScore[]): Loglikelihood[] {
+function sumTargets(pack: Pack, scores: readonly (readonly TokenScore[])[]): Loglikelihood[] {
   const totals = new Map(pack.requests.map((request) => [request, { sum: 0, isGreedy: true }]));
-  pack.tree.targets.forEach(({ request }, index) => {
-    const total = totals.get(request)!;
-    total.sum += scores[index]!.logprob;
-    total.isGreedy &&= scores[index]!.isGreedy;
+  pack.trees.forEach(({ targets }, tree) => {
+    targets.forEach(({ request }, index) => {
+      const { logprob, isGreedy } = scores[tree]![index]!;
+      const total = totals.get(request)!;
+      total.sum += logprob;
+      total.isGreedy &&= isGreedy;
+    });
   });
   // float32, the precision of its terms, which lm-eval's files also show.
   return pack.requests.map((request) => {

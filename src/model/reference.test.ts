@@ -3,10 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openCheckpointFile } from "../checkpoint/open.ts";
-import { openSession } from "../onnx/session.ts";
 import { modelFile, shared, skipWithoutModel, skipWithoutShared } from "../testing.test-helper.ts";
-import { buildGemma3 } from "./gemma3.ts";
-import { scoreTree } from "./score.ts";
+import { openScorer, releaseScorer, scoreTrees } from "./score.ts";
 import { TreeBuilder } from "./token-tree.ts";
 import { weightsFolder } from "./weights.ts";
 
@@ -24,9 +22,7 @@ test("the real model's logits and texts are transformers', past the 512-token wi
 }, async () => {
   const reference = JSON.parse(readFileSync(join(shared!, "reference", "logits.json"), "utf8"));
   const checkpoint = await openCheckpointFile(modelFile!);
-  const session = await openSession(buildGemma3(checkpoint.config, "score"), {
-    folder: await weightsFolder(checkpoint),
-  });
+  const scorer = await openScorer(checkpoint.config, { folder: await weightsFolder(checkpoint) });
   for (const { case: name, ids, topIds, topLogits, logNormalizer, textLogLikelihood } of reference.base
     .logits as Case[]) {
     const tree = new TreeBuilder();
@@ -34,7 +30,7 @@ test("the real model's logits and texts are transformers', past the 512-token wi
     topIds.forEach((id, request) => {
       tree.add({ tokens: [...ids, id], start: ids.length }, request);
     });
-    const scores = await scoreTree(session, checkpoint.config, tree);
+    const [scores = []] = await scoreTrees(scorer, [tree]);
     tree.targets.forEach(({ request }, i) => {
       if (request < 0) return;
       const logit = scores[i]!.logprob + logNormalizer;
@@ -46,5 +42,5 @@ test("the real model's logits and texts are transformers', past the 512-token wi
     const tolerance = 5e-5 * ids.length;
     assert.ok(Math.abs(sum - textLogLikelihood) < tolerance, `${name}: text ${sum}, not ${textLogLikelihood}`);
   }
-  await session.release();
+  await releaseScorer(scorer);
 });

@@ -3,11 +3,9 @@ import { before, test } from "node:test";
 import fc from "fast-check";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
-import { openSession, type Session } from "../onnx/session.ts";
 import { tinyModel } from "../testing.test-helper.ts";
 import type { ScoredSequence } from "./encode.ts";
-import { buildGemma3 } from "./gemma3.ts";
-import { computePrefix, scoreTree, type TokenScore } from "./score.ts";
+import { computePrefix, openScorer, type Scorer, scoreTrees, type TokenScore } from "./score.ts";
 import { packSequences, TreeBuilder } from "./token-tree.ts";
 import { weightsFolder } from "./weights.ts";
 
@@ -28,16 +26,16 @@ const greedy = [
 ];
 
 let checkpoint: Checkpoint;
-let session: Session;
+let scorer: Scorer;
 before(async () => {
   checkpoint = await openCheckpointFile(tinyModel);
-  session = await openSession(buildGemma3(checkpoint.config, "score"), { folder: await weightsFolder(checkpoint) });
+  scorer = await openScorer(checkpoint.config, { folder: await weightsFolder(checkpoint) });
 });
 
 async function scoreAlone(sequence: ScoredSequence): Promise<TokenScore[]> {
   const tree = new TreeBuilder();
   tree.add(sequence, 0);
-  return await scoreTree(session, checkpoint.config, tree);
+  return (await scoreTrees(scorer, [tree]))[0]!;
 }
 
 function assertClose(seen: readonly TokenScore[], expected: readonly number[]): void {
@@ -52,7 +50,8 @@ test("log-probabilities and greedy choices are transformers', past the sliding w
   const choices = greedy.map((token, i) => ({ tokens: [...ids.slice(0, i + 1), token], start: i + 1 }));
   const tree = new TreeBuilder();
   for (const [request, choice] of choices.entries()) tree.add(choice, request);
-  const scores = await scoreTree(session, checkpoint.config, tree);
+  const [scores = []] = await scoreTrees(scorer, [tree]);
+  assert.equal(scores.length, greedy.length);
   assert.ok(scores.every(({ isGreedy }) => isGreedy));
   const text = await scoreAlone({ tokens: ids, start: 1 });
   assert.deepEqual(
@@ -63,15 +62,15 @@ test("log-probabilities and greedy choices are transformers', past the sliding w
 
 test("a prefix computed once gives the same as the whole", async () => {
   for (const skipped of [1, 7, 8, 20]) {
-    const prefix = await computePrefix(session, checkpoint.config, ids.slice(0, skipped));
+    const prefix = await computePrefix(scorer, ids.slice(0, skipped));
     const tree = new TreeBuilder(skipped);
     tree.add({ tokens: ids, start: skipped + 1 }, 0);
-    assertClose(await scoreTree(session, checkpoint.config, tree, prefix), logprobs.slice(skipped));
+    assertClose((await scoreTrees(scorer, [tree], prefix))[0]!, logprobs.slice(skipped));
   }
 });
 
 test("a text longer than one forward takes is scored in pieces over the cache", async () => {
-  // 1,300 tokens: three forwards by tokens, seven by scored rows, and a sliding cache that is trimmed on the way.
+  // 1,300 tokens: three times through the blocks, seven times through the head, and a sliding cache that is trimmed on the way.
   const tokens = Array.from({ length: 1300 }, (_, i) => (i === 0 ? 2 : 4 + ((i * 7919) % 500)));
   const whole = await scoreAlone({ tokens, start: 1 });
   const end = await scoreAlone({ tokens, start: 1290 });
@@ -79,6 +78,23 @@ test("a text longer than one forward takes is scored in pieces over the cache", 
     end,
     whole.slice(1289).map(({ logprob }) => logprob),
   );
+});
+
+test("in a pack of several trees, requests score as they do alone", async () => {
+  const sequences = Array.from({ length: 7 }, (_, i): ScoredSequence => {
+    const tokens = [2, ...Array.from({ length: 150 + i }, (_, at) => 4 + ((at * (i + 3)) % 500))];
+    return { tokens, start: tokens.length - 1 };
+  });
+  const [pack, ...others] = packSequences(sequences, 0);
+  assert.deepEqual(others, []);
+  assert.equal(pack!.trees.length, 7);
+  const scores = await scoreTrees(scorer, pack!.trees);
+  for (const [i, own] of scores.entries()) {
+    assertClose(
+      own,
+      (await scoreAlone(sequences[i]!)).map(({ logprob }) => logprob),
+    );
+  }
 });
 
 test("packed together, requests score as they do alone", async () => {
@@ -90,10 +106,11 @@ test("packed together, requests score as they do alone", async () => {
     .map(({ context, ending }): ScoredSequence => ({ tokens: [2, ...context, ...ending], start: context.length + 1 }));
   await fc.assert(
     fc.asyncProperty(fc.array(sequence, { minLength: 1, maxLength: 6 }), async (sequences) => {
-      for (const { requests, tree } of packSequences(sequences, 0)) {
-        const scores = await scoreTree(session, checkpoint.config, tree);
+      for (const { requests, trees } of packSequences(sequences, 0)) {
+        const scores = (await scoreTrees(scorer, trees)).flat();
+        const targets = trees.flatMap((tree) => tree.targets);
         for (const request of requests) {
-          const own = scores.filter((_, i) => tree.targets[i]!.request === request);
+          const own = scores.filter((_, i) => targets[i]!.request === request);
           assertClose(
             own,
             (await scoreAlone(sequences[request]!)).map(({ logprob }) => logprob),

@@ -1,7 +1,15 @@
-/** Runs token trees through the scoring graph: trees in, log-probabilities of their targets out. */
+/** Runs token trees through the scoring graphs: trees in, log-probabilities of their targets out. */
 import type { Gemma3Config } from "../checkpoint/config.ts";
-import { type Feeds, float32, int64, type Session } from "../onnx/session.ts";
+import { type Feeds, float32, int64, openSession, type Session, type SessionOptions } from "../onnx/session.ts";
+import { buildGemma3 } from "./gemma3.ts";
 import type { TokenTree } from "./token-tree.ts";
+
+/** A model that scores: its blocks and its head, the two graphs `score` and `score-head` of gemma3.ts. */
+export interface Scorer {
+  readonly config: Gemma3Config;
+  readonly blocks: Session;
+  readonly head: Session;
+}
 
 /** One target's answer: natural-log probability, and whether no token is likelier. */
 export interface TokenScore {
@@ -26,18 +34,32 @@ interface Column {
 
 // What one forward takes at most; longer trees are run in pieces over the cache, since attention's matrices grow with the square.
 const segmentNodes = 512;
-const segmentRows = 192;
+// Each row of logits takes vocabulary × 4 bytes, 1 MiB for Gemma 3.
+const headRows = 192;
 const masked = -1e9;
 
+/** Opens both graphs. `options.folder` holds the weights file. */
+export async function openScorer(config: Gemma3Config, options: SessionOptions): Promise<Scorer> {
+  const blocks = await openSession(buildGemma3(config, "score"), options);
+  const head = await openSession(buildGemma3(config, "score-head"), options);
+  return { config, blocks, head };
+}
+
+export async function releaseScorer({ blocks, head }: Scorer): Promise<void> {
+  await blocks.release();
+  await head.release();
+}
+
 /** Computes a prefix that trees then share. Its tokens are the first ones of every sequence. */
-export async function computePrefix(session: Session, config: Gemma3Config, tokens: readonly number[]): Promise<Cache> {
+export async function computePrefix(scorer: Scorer, tokens: readonly number[]): Promise<Cache> {
+  const { config } = scorer;
   const chain: TokenTree = {
     tokens,
     depths: tokens.map((_, depth) => depth),
     parents: tokens.map((_, depth) => depth - 1),
     targets: [],
   };
-  const { cache } = await runTree(session, config, chain, emptyCache(config), true);
+  const { cache } = await runBlocks(scorer, chain, emptyCache(config), true);
   const asPrefix = (columns: readonly Column[]) => columns.map(({ depth }) => ({ node: -1, depth }));
   return {
     feeds: cache.feeds,
@@ -48,92 +70,91 @@ export async function computePrefix(session: Session, config: Gemma3Config, toke
   };
 }
 
-/** The scores of a tree's targets, in their order. */
-export async function scoreTree(
-  session: Session,
-  config: Gemma3Config,
-  tree: TokenTree,
-  prefix: Cache = emptyCache(config),
-): Promise<TokenScore[]> {
-  return (await runTree(session, config, tree, prefix, false)).scores;
+/** The scores of each tree's targets, in their order. */
+export async function scoreTrees(
+  scorer: Scorer,
+  trees: readonly TokenTree[],
+  prefix: Cache = emptyCache(scorer.config),
+): Promise<TokenScore[][]> {
+  const rows: Row[] = [];
+  for (const tree of trees) rows.push(...(await runBlocks(scorer, tree, prefix, false)).rows);
+  const scores = new Map<TokenTree, TokenScore[]>(trees.map((tree) => [tree, new Array(tree.targets.length)]));
+  for (let from = 0; from < rows.length; from += headRows)
+    await runHead(scorer, rows.slice(from, from + headRows), scores);
+  return trees.map((tree) => scores.get(tree)!);
 }
 
-async function runTree(
-  session: Session,
-  config: Gemma3Config,
+/** A node after which tokens are scored: its hidden state, and which of the tree's targets these are. */
+interface Row {
+  readonly tree: TokenTree;
+  readonly hidden: Float32Array;
+  readonly targets: readonly number[];
+}
+
+async function runBlocks(
+  { config, blocks }: Scorer,
   tree: TokenTree,
   prefix: Cache,
   keepCache: boolean,
-): Promise<{ scores: TokenScore[]; cache: Cache }> {
-  const scores: TokenScore[] = new Array(tree.targets.length);
+): Promise<{ rows: Row[]; cache: Cache }> {
+  const targetsOf: number[][] = tree.tokens.map(() => []);
+  tree.targets.forEach(({ node }, index) => {
+    targetsOf[node]!.push(index);
+  });
+  const rows: Row[] = [];
   let cache = prefix;
-  const segments = cutSegments(tree);
-  for (const { from, to, targets } of segments) {
-    const last = to === tree.tokens.length;
-    const wantsCache = keepCache || !last;
+  for (let from = 0; from < tree.tokens.length; from += segmentNodes) {
+    const to = Math.min(from + segmentNodes, tree.tokens.length);
+    const count = to - from;
+    const wantsCache = keepCache || to < tree.tokens.length;
     const now = {
       full_attention: columnsAfter(cache, tree, from, to, "full_attention"),
       sliding_attention: columnsAfter(cache, tree, from, to, "sliding_attention"),
     };
-    const rows = [...new Set(targets.map((index) => tree.targets[index]!.node))];
-    const rowOf = new Map(rows.map((node, row) => [node, row]));
-    const pairs = targets.flatMap((index) => {
-      const { node, token } = tree.targets[index]!;
-      return [rowOf.get(node)!, token];
-    });
-    const count = to - from;
     const mask = (type: LayerType, window: number) =>
       float32(treeMask(tree, from, to, now[type], window), [1, 1, count, now[type].length]);
+    const positions = Array.from({ length: count }, (_, i) => i).filter((i) => targetsOf[from + i]!.length > 0);
     const feeds: Feeds = {
       input_ids: int64(tree.tokens.slice(from, to), [1, count]),
       position_ids: int64(tree.depths.slice(from, to), [1, count]),
       "mask.full_attention": mask("full_attention", Number.POSITIVE_INFINITY),
       "mask.sliding_attention": mask("sliding_attention", config.sliding_window),
-      positions: int64(
-        rows.map((node) => node - from),
-        [rows.length],
-      ),
-      targets: int64(pairs, [targets.length, 2]),
+      positions: int64(positions, [positions.length]),
       ...cache.feeds,
     };
     const cached = wantsCache ? cacheNames(config).map((name) => `present.${name}`) : [];
-    const outputs = await session.run(feeds, ["logprobs", "greedy", ...cached]);
-    const logprobs = outputs.logprobs!.data as Float32Array;
-    const greedy = outputs.greedy!.data as Uint8Array;
-    targets.forEach((index, i) => {
-      scores[index] = { logprob: logprobs[i]!, isGreedy: greedy[i] === 1 };
-    });
+    const outputs = await blocks.run(feeds, ["hidden", ...cached]);
+    const hidden = outputs.hidden!.data as Float32Array;
+    for (const [row, i] of positions.entries()) {
+      const start = row * config.hidden_size;
+      rows.push({ tree, hidden: hidden.subarray(start, start + config.hidden_size), targets: targetsOf[from + i]! });
+    }
     if (wantsCache) cache = nextCache(config, tree, to, now, outputs);
   }
-  return { scores, cache };
+  return { rows, cache };
 }
 
-interface Segment {
-  readonly from: number;
-  readonly to: number;
-  /** Indices of the targets whose node is in it. */
-  readonly targets: readonly number[];
-}
-
-function cutSegments(tree: TokenTree): Segment[] {
-  const targetsOf: number[][] = tree.tokens.map(() => []);
-  tree.targets.forEach(({ node }, index) => {
-    targetsOf[node]!.push(index);
+/** Scores the targets of some rows. */
+async function runHead(
+  { config, head }: Scorer,
+  rows: readonly Row[],
+  scores: ReadonlyMap<TokenTree, TokenScore[]>,
+): Promise<void> {
+  const hidden = new Float32Array(rows.length * config.hidden_size);
+  for (const [row, own] of rows.entries()) hidden.set(own.hidden, row * config.hidden_size);
+  const pairs = rows.flatMap(({ tree, targets }, row) => targets.map((index) => ({ tree, row, index })));
+  const outputs = await head.run({
+    hidden: float32(hidden, [rows.length, config.hidden_size]),
+    targets: int64(
+      pairs.flatMap(({ tree, row, index }) => [row, tree.targets[index]!.token]),
+      [pairs.length, 2],
+    ),
   });
-  const segments: Segment[] = [];
-  let from = 0;
-  let rows = 0;
-  for (let node = 0; node <= tree.tokens.length; node++) {
-    const isScored = (targetsOf[node]?.length ?? 0) > 0;
-    const isFull = node - from === segmentNodes || (isScored && rows === segmentRows);
-    if (node > from && (isFull || node === tree.tokens.length)) {
-      segments.push({ from, to: node, targets: targetsOf.slice(from, node).flat() });
-      from = node;
-      rows = 0;
-    }
-    if (isScored) rows++;
+  const logprobs = outputs.logprobs!.data as Float32Array;
+  const greedy = outputs.greedy!.data as Uint8Array;
+  for (const [i, { tree, index }] of pairs.entries()) {
+    scores.get(tree)![index] = { logprob: logprobs[i]!, isGreedy: greedy[i] === 1 };
   }
-  return segments;
 }
 
 function columnsAfter(cache: Cache, tree: TokenTree, from: number, to: number, type: LayerType): Column[] {

@@ -35,9 +35,11 @@ test("every target is asked after exactly the tokens before it, at its own posit
         packs.flatMap(({ requests }) => requests),
         sequences.map((_, index) => index),
       );
-      for (const { requests, tree } of packs) {
+      for (const { requests, trees } of packs) {
         for (const request of requests) {
           const { tokens, start } = sequences[request]!;
+          // All of a request's targets are in one tree.
+          const tree = trees.find(({ targets }) => targets.some((target) => target.request === request))!;
           const targets = tree.targets.filter((target) => target.request === request);
           assert.deepEqual(
             targets.map(({ token }) => token),
@@ -48,9 +50,23 @@ test("every target is asked after exactly the tokens before it, at its own posit
             assert.deepEqual(pathTo(tree, node), tokens.slice(skipped, start + i));
           });
         }
-        assert.ok(tree.parents.every((parent, node) => parent < node));
+        for (const { parents } of trees) assert.ok(parents.every((parent, node) => parent < node));
       }
     }),
+  );
+});
+
+test("a pack takes trees until the head has enough rows, and a long text is a tree of its own", () => {
+  const text = (number: number, length: number): ScoredSequence => ({
+    tokens: [2, ...new Array(length - 1).fill(number), 1, 1],
+    start: length + 1,
+  });
+  // Two of 100 tokens make a tree, one of 300 its own.
+  const sequences = [...Array.from({ length: 40 }, (_, i) => text(10 + i, 100)), text(60, 300), text(61, 300)];
+  const packs = packSequences(sequences, 0);
+  assert.deepEqual(
+    packs.map(({ trees }) => trees.map(({ tokens }) => tokens.length)),
+    [new Array(8).fill(201), new Array(8).fill(201), [201, 201, 201, 201, 301, 301]],
   );
 });
 

@@ -21,16 +21,16 @@ export interface TokenTree {
   readonly targets: readonly Target[];
 }
 
-/** Requests that are scored together, and their tree. `requests` are indices into the list that was packed. */
+/** Requests whose answers come together, and their trees. `requests` are indices into the list that was packed. */
 export interface Pack {
   readonly requests: readonly number[];
-  readonly tree: TokenTree;
+  readonly trees: readonly TokenTree[];
 }
 
-// About where a matrix product reaches its full speed; larger packs only add attention between strangers, which is masked.
-const packNodes = 256;
-// Each row of logits takes vocabulary × 4 bytes, 1 MiB for Gemma 3.
-const packRows = 192;
+// About where a matrix product reaches its full speed; larger trees only add attention between strangers, which is masked.
+const treeNodes = 256;
+// The head takes hardly longer for these many rows than for one; a larger pack loses more when a run is killed.
+const packRows = 16;
 
 /** Builds a tree from sequences whose first `skipped` tokens are computed elsewhere. */
 export class TreeBuilder implements TokenTree {
@@ -92,25 +92,27 @@ export function sharedPrefixLength(sequences: readonly ScoredSequence[]): number
 
 /**
  * Cuts requests into packs, in their order, so that the packs depend on the requests alone and a resumed run meets the same ones.
- * Neighbours with one context stay together. A pack holds at least one such group, however long.
+ * Neighbours with one context stay together. A tree holds at least one such group, however long.
  */
 export function packSequences(sequences: readonly ScoredSequence[], skipped: number): Pack[] {
   const packs: Pack[] = [];
   let requests: number[] = [];
-  let tree = new TreeBuilder(skipped);
+  let trees = [new TreeBuilder(skipped)];
   for (const group of groupByContext(sequences)) {
     const alone = new TreeBuilder(skipped);
     for (const request of group) alone.add(sequences[request]!, request);
-    const full = tree.tokens.length + alone.tokens.length > packNodes || tree.rows + alone.rows > packRows;
-    if (full && requests.length > 0) {
-      packs.push({ requests, tree });
-      requests = [];
-      tree = new TreeBuilder(skipped);
+    const last = trees.at(-1)!;
+    if (last.tokens.length > 0 && last.tokens.length + alone.tokens.length > treeNodes) {
+      if (trees.reduce((rows, tree) => rows + tree.rows, 0) >= packRows) {
+        packs.push({ requests, trees });
+        [requests, trees] = [[], []];
+      }
+      trees.push(new TreeBuilder(skipped));
     }
-    for (const request of group) tree.add(sequences[request]!, request);
+    for (const request of group) trees.at(-1)!.add(sequences[request]!, request);
     requests.push(...group);
   }
-  if (requests.length > 0) packs.push({ requests, tree });
+  if (requests.length > 0) packs.push({ requests, trees });
   return packs;
 }
 
