@@ -141,7 +141,8 @@ test("tells its usage; mistakes are told before the model is opened", async (t) 
   await refused(["--sparsity", "half"], /^invalid --sparsity; a number in \[0, 1\): half$/);
   await refused(["--pattern", "2:4", "--sparsity", "0.4"], /^sparsity does not fit the pattern: 0\.4 with 2:4/);
   await refused(["--device", "tpu"], /^unknown device: tpu; choose one of cpu, auto, webgpu$/);
-  await refused(["--budgets", "fair"], /^unknown layer budgets: fair; choose one of uniform, owl$/);
+  await refused(["--budgets", "fair"], /^unknown layer budgets: fair; choose one of uniform, owl, or give sparsities/);
+  await refused(["--budgets", '{"k_proj":'], /^not valid JSON: --budgets: /);
   await refused(["--refine", "more"], /^unknown mask refinement: more; choose one of dsnot, swaps$/);
   await refused(["--method", "wanda", "--windows", "few"], /^invalid --windows; a whole number: few$/);
   await refused(

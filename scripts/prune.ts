@@ -1,6 +1,7 @@
 /** `prunelab prune`: prunes a model and writes it as a folder. */
 import { parseArgs } from "node:util";
 import { PrunelabError } from "../src/errors.ts";
+import { parseJsonObject } from "../src/files/json.ts";
 import { exportModel, openCheckpoint, type PruneOptions, prune, writeCheckpoint } from "../src/index.ts";
 import { defaultModel } from "../src/open-checkpoint.ts";
 import { planPruning } from "../src/prune/options.ts";
@@ -24,7 +25,8 @@ const help = `usage: prunelab prune --output <folder> [options]
 --onnx                 also write the ONNX graph that transformers.js loads
 
 All methods but magnitude and random look at inputs, on calibration windows. So do these, which work with magnitude too:
---budgets owl          blocks with more outliers keep more; not with n:m
+--budgets <budgets>    owl: blocks with more outliers keep more; or sparsities of tensors by regular expression, for which the others make up, such as
+                       '{"[kv]_proj": 0.25}'; not with n:m
 --refine <name>        betters the mask: dsnot or swaps
 --reconstruct          fits the weights that stay to the dense layer's outputs; so does --refine after sparsegpt and admm
 --compensate           lets admm and --reconstruct fit to the dense model's outputs, to make good what earlier blocks lost
@@ -75,7 +77,9 @@ export async function runPrune(args: string[]): Promise<void> {
     // An n:m pattern says its sparsity itself.
     ...(!(isGroups && values.sparsity === undefined) && { sparsity: parseSparsity(values.sparsity ?? "0.5") }),
     ...(values.scope !== undefined && { scope: values.scope }),
-    ...(values.budgets !== undefined && { budgets: values.budgets }),
+    ...(values.budgets !== undefined && {
+      budgets: values.budgets.startsWith("{") ? parseJsonObject(values.budgets, "--budgets") : values.budgets,
+    }),
     ...(values.refine !== undefined && { refine: values.refine }),
     ...(values.reconstruct !== undefined && { reconstruct: values.reconstruct }),
     compensate: values.compensate,

@@ -14,7 +14,8 @@ export type MaskRefinement = (typeof maskRefinements)[number];
 
 /** Known ways to share out the sparsity among blocks. */
 export const layerBudgets = ["uniform", "owl"] as const;
-export type LayerBudgets = (typeof layerBudgets)[number];
+/** One of them, or the sparsity of the tensors whose names match a regular expression. */
+export type LayerBudgets = (typeof layerBudgets)[number] | Readonly<Record<string, number>>;
 
 /**
  * Where the least important weights are looked for: in each tensor, in each output row, in all tensors of the scope
@@ -40,7 +41,10 @@ export interface PruneOptions {
   readonly pattern?: PruningPattern;
   /** For whatever looks at inputs. Default: 64 windows of 512 tokens from Dolly-15k. */
   readonly calibration?: CalibrationOptions;
-  /** `"owl"`: blocks with more outliers keep more. Default `"uniform"`. */
+  /**
+   * `"owl"`: blocks with more outliers keep more. Or sparsities by regular expression on tensor names, the first that matches; the other
+   * tensors share what is left, so that the whole is as sparse as asked for: `{ "[kv]_proj": 0.25 }`. Default `"uniform"`.
+   */
   readonly budgets?: LayerBudgets;
   /** Betters the mask on the calibration inputs. */
   readonly refine?: MaskRefinement;
@@ -108,16 +112,14 @@ export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan
   const { method, ...plan } = planSelection(options);
   const { budgets = "uniform", refine, compensate = false, calibration = {} } = options;
   const { reconstruct = refine !== undefined && (method === "sparsegpt" || method === "admm") } = options;
-  if (!layerBudgets.includes(budgets)) {
-    throw new PrunelabError(`unknown layer budgets: ${budgets}; choose one of ${layerBudgets.join(", ")}`);
-  }
+  checkBudgets(budgets);
   if (refine !== undefined && !maskRefinements.includes(refine)) {
     throw new PrunelabError(`unknown mask refinement: ${refine}; choose one of ${maskRefinements.join(", ")}`);
   }
   const weightsAlone = method === "magnitude" || method === "random";
   if (weightsAlone && budgets === "uniform" && !refine && !reconstruct && !compensate) return { method, ...plan };
   const { sparsity, pattern, scope, device } = plan;
-  if (budgets === "owl" && typeof pattern === "object") {
+  if (budgets !== "uniform" && typeof pattern === "object") {
     throw new PrunelabError(
       `budgets need a sparsity that can differ; not with the pattern: ${options.pattern}; choose row or tensor`,
     );
@@ -143,6 +145,24 @@ export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan
     );
   }
   return { method, sparsity, pattern, scope, budgets, refine, reconstruct, compensate, calibration, device };
+}
+
+function checkBudgets(budgets: LayerBudgets): void {
+  if (typeof budgets === "string") {
+    if (layerBudgets.includes(budgets)) return;
+    throw new PrunelabError(
+      `unknown layer budgets: ${budgets}; choose one of ${layerBudgets.join(", ")}, or give sparsities such as {"k_proj":0.3}`,
+    );
+  }
+  for (const [key, value] of Object.entries(budgets)) {
+    parsePattern("budgets", key);
+    checkSparsity(`sparsity of ${key}`, value);
+  }
+}
+
+function checkSparsity(what: string, value: unknown): asserts value is number {
+  if (typeof value === "number" && value >= 0 && value < 1) return;
+  throw new PrunelabError(`invalid ${what}; not a number in [0, 1): ${value}; choose e.g. 0.5`);
 }
 
 type Selection = Omit<PruningPlan, "method"> & { readonly method: PruningMethod };
@@ -178,17 +198,19 @@ function planSelection(options: PruneOptions): Selection {
   if (pattern !== "tensor" && pattern !== "row" && pattern !== "global") {
     throw new PrunelabError(`unknown pruning pattern: ${pattern}; choose tensor, row, global or n:m such as 2:4`);
   }
-  if (typeof sparsity !== "number" || !(sparsity >= 0 && sparsity < 1)) {
-    throw new PrunelabError(`invalid sparsity; not a number in [0, 1): ${sparsity}; choose e.g. 0.5`);
-  }
+  checkSparsity("sparsity", sparsity);
   return { method, sparsity, pattern, scope, seed, device };
 }
 
 /** A scope as a regular expression. Throws a PrunelabError where it is none. */
 export function parseScope(scope: RegExp | string | undefined): RegExp {
+  return scope === undefined ? linearLayers : parsePattern("scope", scope);
+}
+
+function parsePattern(option: string, pattern: RegExp | string): RegExp {
   try {
-    return scope === undefined ? linearLayers : new RegExp(scope);
+    return new RegExp(pattern);
   } catch {
-    throw new PrunelabError(`invalid scope; not a regular expression: ${scope}; choose e.g. mlp.down_proj`);
+    throw new PrunelabError(`invalid ${option}; not a regular expression: ${pattern}; choose e.g. mlp.down_proj`);
   }
 }

@@ -120,6 +120,16 @@ test("owl's budgets differ by block and add up to the sparsity asked for; what t
   assert.deepEqual([...new Set(measured)], ["prune by wanda"]);
 });
 
+test("budgets by name hold for the tensors named, and the whole is as sparse as asked for", async () => {
+  const options: PruneOptions = { method: "wanda", sparsity: 0.5, budgets: { "[kv]_proj": 0.25 }, calibration };
+  const { report, name } = await prune(dense, options);
+  assert.match(name, /-wanda-row-50-kv-_proj-0\.25$/);
+  for (const { name, sparsity } of report.tensors) {
+    assert.ok(/[kv]_proj/.test(name) ? Math.abs(sparsity - 0.25) < 0.02 : sparsity > 0.5, `${name} ${sparsity}`);
+  }
+  assert.ok(Math.abs(report.scope.sparsity - 0.5) < 0.01);
+});
+
 test("sparsity 0 leaves the weights as they are", async () => {
   for (const options of combinations.filter(({ pattern }) => pattern !== "2:4")) {
     const pruned = await prune(dense, { ...options, sparsity: 0, calibration });
@@ -262,6 +272,9 @@ test("what cannot be asked for is refused in words", async () => {
     /budgets need .*not with the pattern: 2:4/,
   );
   await refused({ ...wanda, compensate: true }, /nothing to compensate with: wanda leaves/);
+  await refused({ ...wanda, budgets: { "k_proj(": 0.5 } }, /invalid budgets; not a regular expression: k_proj\(/);
+  await refused({ ...wanda, budgets: { k_proj: 1 } }, /invalid sparsity of k_proj; not a number in \[0, 1\): 1/);
+  await refused({ ...wanda, budgets: { gate: 0.1 }, sparsity: 0.9 }, /would need 1\.\d+; choose budgets nearer/);
   await refused({ ...wanda, method: "random", reconstruct: true }, /random takes no budgets/);
   await refused({ ...wanda, calibration: { tokenIds: [] } }, /a window of 0 tokens/);
   await refused(

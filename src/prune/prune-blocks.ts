@@ -10,11 +10,11 @@ import { cacheFolder } from "../files/cache-folder.ts";
 import { withLock } from "../files/lock.ts";
 import { type LinearInput, linearInputs } from "../model/gemma3-block.ts";
 import { advance, type BlockWeights, embedWindows, openBlock, readBlock } from "../model/run-block.ts";
+import { tensorSparsities } from "./budgets.ts";
 import { type Calibration, loadCalibration } from "./calibration.ts";
 import { type Device, openDevice } from "./device.ts";
 import { type BlockInScope, readDoneBlocks, writeDoneBlock } from "./done-blocks.ts";
 import type { CalibratedPlan, PruneOptions } from "./options.ts";
-import { owlBudgets } from "./owl.ts";
 import { pruneLinear, rememberInputs } from "./prune-linear.ts";
 import { type InputStatistics, openInputMeter } from "./statistics.ts";
 
@@ -62,8 +62,7 @@ export async function pruneBlocks(
     const hidden = await embedWindows(dense, calibration.windows);
     const denseHidden = plan.compensate ? { ...hidden, data: hidden.data.slice() } : undefined;
     const passOn = openBlock(dense.config, ["hidden_out"]);
-    const sparsities =
-      plan.budgets === "owl" ? await owlBudgets(dense, calibration, plan.sparsity, onProgress) : undefined;
+    const sparsities = await tensorSparsities(dense, infos, plan, calibration, onProgress);
     const needsGram =
       plan.method === "sparsegpt" || plan.method === "admm" || plan.refine !== undefined || plan.reconstruct;
     const meter = openInputMeter(dense, needsGram ? "gram" : "squares", { skipFirst: !calibration.countBos });
@@ -76,7 +75,7 @@ export async function pruneBlocks(
       } else {
         const stream = denseHidden && { weights: new Map(weights), hidden: denseHidden };
         const statistics = await meter.measure(layer, weights, hidden, stream);
-        const pruned = await pruneBlock(infos, weights, statistics, sparsities?.[layer] ?? plan.sparsity, device);
+        const pruned = await pruneBlock(infos, weights, statistics, sparsities, device);
         await writeDoneBlock(folder, layer, pruned);
         done.push(pruned);
       }
@@ -92,7 +91,7 @@ export async function pruneBlocks(
     infos: readonly TensorInfo[],
     weights: BlockWeights,
     statistics: ReadonlyMap<LinearInput, InputStatistics>,
-    sparsity: number,
+    sparsities: ReadonlyMap<string, number>,
     device: Device,
   ): Promise<Tensor[]> {
     const pruned: Tensor[] = [];
@@ -103,7 +102,7 @@ export async function pruneBlocks(
         if (!info) continue;
         const [rows = 0, columns = 0] = info.shape;
         const dense = { rows, columns, data: weights.get(`${name}.weight`)! };
-        const { data } = await pruneLinear(dense, inputs, plan, sparsity, device);
+        const { data } = await pruneLinear(dense, inputs, plan, sparsities.get(info.name)!, device);
         pruned.push({ ...info, data: float32ToBf16(data) });
       }
     }

@@ -79,13 +79,20 @@ function prunedName(name: string, plan: PruningPlan | CalibratedPlan): string {
   const parts = [name, method, ...where.filter((part) => part !== "tensor")];
   if ("seed" in plan && method === "random") parts.push(`seed${plan.seed}`);
   if ("calibration" in plan) {
-    if (plan.budgets !== "uniform") parts.push(plan.budgets);
+    if (typeof plan.budgets === "object") parts.push(...Object.entries(plan.budgets).flat().map(wordsOf));
+    else if (plan.budgets !== "uniform") parts.push(plan.budgets);
     if (plan.refine) parts.push(plan.refine);
     if (plan.reconstruct) parts.push("reconstructed");
     if (plan.compensate) parts.push("compensated");
   }
-  if (scope !== linearLayers) parts.push(scope.source.replace(/[^\w.]+/g, "-").replace(/^[-.]+|[-.]+$/g, ""));
+  if (scope !== linearLayers) parts.push(wordsOf(scope.source));
   return parts.join("-");
+}
+
+function wordsOf(part: string | number): string {
+  return String(part)
+    .replace(/[^\w.]+/g, "-")
+    .replace(/^[-.]+|[-.]+$/g, "");
 }
 
 /** The checkpoint with some of its tensors replaced. */
