@@ -79,20 +79,16 @@ function prunedName(name: string, plan: PruningPlan | CalibratedPlan): string {
   const parts = [name, method, ...where.filter((part) => part !== "tensor")];
   if ("seed" in plan && method === "random") parts.push(`seed${plan.seed}`);
   if ("calibration" in plan) {
-    if (typeof plan.budgets === "object") parts.push(...Object.entries(plan.budgets).flat().map(wordsOf));
+    // Written out they may be longer than a file's name can be.
+    const short = (budgets: object) => createHash("sha256").update(JSON.stringify(budgets)).digest("hex").slice(0, 8);
+    if (typeof plan.budgets === "object") parts.push(`budgets-${short(plan.budgets)}`);
     else if (plan.budgets !== "uniform") parts.push(plan.budgets);
     if (plan.refine) parts.push(plan.refine);
     if (plan.reconstruct) parts.push("reconstructed");
     if (plan.compensate) parts.push("compensated");
   }
-  if (scope !== linearLayers) parts.push(wordsOf(scope.source));
+  if (scope !== linearLayers) parts.push(scope.source.replace(/[^\w.]+/g, "-").replace(/^[-.]+|[-.]+$/g, ""));
   return parts.join("-");
-}
-
-function wordsOf(part: string | number): string {
-  return String(part)
-    .replace(/[^\w.]+/g, "-")
-    .replace(/^[-.]+|[-.]+$/g, "");
 }
 
 /** The checkpoint with some of its tensors replaced. */
