@@ -148,7 +148,7 @@ export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan
 }
 
 function checkBudgets(budgets: LayerBudgets): void {
-  if (typeof budgets === "string") {
+  if (typeof budgets !== "object" || budgets === null) {
     if (layerBudgets.includes(budgets)) return;
     throw new PrunelabError(
       `unknown layer budgets: ${budgets}; choose one of ${layerBudgets.join(", ")}, or give sparsities such as {"k_proj":0.3}`,

@@ -272,6 +272,7 @@ test("what cannot be asked for is refused in words", async () => {
     /budgets need .*not with the pattern: 2:4/,
   );
   await refused({ ...wanda, compensate: true }, /nothing to compensate with: wanda leaves/);
+  for (const budgets of [null, 0.5]) await refused({ ...wanda, budgets }, /unknown layer budgets: (null|0\.5);/);
   await refused({ ...wanda, budgets: { "k_proj(": 0.5 } }, /invalid budgets; not a regular expression: k_proj\(/);
   await refused({ ...wanda, budgets: { k_proj: 1 } }, /invalid sparsity of k_proj; not a number in \[0, 1\): 1/);
   await refused({ ...wanda, budgets: { gate: 0.1 }, sparsity: 0.9 }, /would need 1\.\d+; choose budgets nearer/);
