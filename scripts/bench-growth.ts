@@ -49,7 +49,9 @@ async function bench(): Promise<void> {
   const perDocument = ({ milliseconds, count }: Cost) => milliseconds / count;
   const notes = `${values.model} on ${availableParallelism()} cores; each document has four choices of one word.`;
   await plot("score-by-length.svg", {
-    ...{ title: "What a document costs, by its length", notes, xTitle: "tokens of a document" },
+    title: "What a document costs, by its length",
+    notes,
+    xTitle: "tokens of a document",
     points: byLength.map((cost) => [cost.length, perDocument(cost)]),
   });
   await plot("score-by-count.svg", {
@@ -71,15 +73,13 @@ async function plot(file: string, { title, notes, xTitle, points }: Plot): Promi
   const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
   const ticks = { tickmode: "array", tickvals: xs, ticktext: xs.map((x) => x.toLocaleString("en-US")) };
   const figure = makeFigure({
-    ...{
-      title,
-      caption: notes,
-      xTitle,
-      yTitle: "milliseconds a document",
-      plotHeight: 260,
-      left: 76,
-      hasLegend: false,
-    },
+    title,
+    caption: notes,
+    xTitle,
+    yTitle: "milliseconds a document",
+    plotHeight: 260,
+    left: 76,
+    hasLegend: false,
     data: [{ type: "scatter", mode: "lines+markers", x: xs, y: ys, line: { color: seriesColors[0] } }],
     layout: {
       xaxis: axis({ type: "log", ...ticks }),

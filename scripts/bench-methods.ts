@@ -1,6 +1,7 @@
 /** `npm run bench:methods`: prunes by one recipe after the other and tells what each leaves of the model. */
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { openMemoryMeter } from "../kernel/headless/memory-meter.ts";
 import { evaluate } from "../src/evaluate/evaluate.ts";
 import type { Evaluation } from "../src/evaluate/evaluation.ts";
 import { perplexity } from "../src/evaluate/perplexity.ts";
@@ -54,14 +55,15 @@ async function bench(): Promise<void> {
   let reference: Evaluation | undefined;
   for (const recipe of new Set(heldOut ? positionals : [baseline, ...positionals])) {
     const options = parseJsonObject(recipe, "recipe");
-    const peak = watchMemory();
+    const meter = openMemoryMeter(process.pid);
     const started = performance.now();
     const calibration = { ...(options.calibration ?? {}), ...(tokenIds ? { tokenIds } : {}) };
     const asked = { ...options, calibration, onProgress, onNotice: note };
     // The library checks what the recipe says.
     const checkpoint = Object.keys(options).length === 0 ? dense : await prune(dense, asked as unknown as PruneOptions);
     const seconds = (performance.now() - started) / 1000;
-    const gigabytes = peak() / 1e9;
+    const gigabytes = (meter.peakBytes() ?? 0) / 1e9;
+    meter.close();
     const model = await loadLanguageModel(checkpoint, { onProgress });
     const row: string[] = [];
     if (heldOut) {
@@ -87,18 +89,4 @@ function cell(task: string, evaluation: Evaluation, reference: Evaluation): stri
   const test = evaluation === reference ? "" : `, p ${row.p < 0.001 ? "< 0.001" : row.p.toFixed(3)}`;
   const second = normalised ? `; acc_norm ${percent(normalised.value)}` : "";
   return `${percent(row.b)} [${percent(row.bLow)}, ${percent(row.bHigh)}]${test}${second}`;
-}
-
-/** The most memory this process held, in bytes, until the returned function is called. */
-function watchMemory(): () => number {
-  let most = process.memoryUsage.rss();
-  const look = () => {
-    most = Math.max(most, process.memoryUsage.rss());
-  };
-  const timer = setInterval(look, 100);
-  return () => {
-    look();
-    clearInterval(timer);
-    return most;
-  };
 }

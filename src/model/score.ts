@@ -76,19 +76,25 @@ export async function scoreTrees(
   trees: readonly TokenTree[],
   prefix: Cache = emptyCache(scorer.config),
 ): Promise<TokenScore[][]> {
-  const rows: Row[] = [];
-  for (const tree of trees) rows.push(...(await runBlocks(scorer, tree, prefix, false)).rows);
-  const scores = new Map<TokenTree, TokenScore[]>(trees.map((tree) => [tree, new Array(tree.targets.length)]));
-  for (let from = 0; from < rows.length; from += headRows)
-    await runHead(scorer, rows.slice(from, from + headRows), scores);
-  return trees.map((tree) => scores.get(tree)!);
+  const scores = trees.map(({ targets }): TokenScore[] => new Array(targets.length));
+  const rows: (Row & { readonly scores: TokenScore[] })[] = [];
+  for (const [index, tree] of trees.entries()) {
+    const own = await runBlocks(scorer, tree, prefix, false);
+    for (const row of own.rows) rows.push({ ...row, scores: scores[index]! });
+  }
+  for (let from = 0; from < rows.length; from += headRows) {
+    const part = rows.slice(from, from + headRows);
+    const answers = await runHead(scorer, part);
+    let next = 0;
+    for (const { scores, targets } of part) for (const { index } of targets) scores[index] = answers[next++]!;
+  }
+  return scores;
 }
 
-/** A node after which tokens are scored: its hidden state, and which of the tree's targets these are. */
+/** A node after which tokens are scored: its hidden state, and these tokens with their index among the tree's targets. */
 interface Row {
-  readonly tree: TokenTree;
   readonly hidden: Float32Array;
-  readonly targets: readonly number[];
+  readonly targets: readonly { readonly index: number; readonly token: number }[];
 }
 
 async function runBlocks(
@@ -97,9 +103,9 @@ async function runBlocks(
   prefix: Cache,
   keepCache: boolean,
 ): Promise<{ rows: Row[]; cache: Cache }> {
-  const targetsOf: number[][] = tree.tokens.map(() => []);
-  tree.targets.forEach(({ node }, index) => {
-    targetsOf[node]!.push(index);
+  const targetsOf: { index: number; token: number }[][] = tree.tokens.map(() => []);
+  tree.targets.forEach(({ node, token }, index) => {
+    targetsOf[node]!.push({ index, token });
   });
   const rows: Row[] = [];
   let cache = prefix;
@@ -127,34 +133,25 @@ async function runBlocks(
     const hidden = outputs.hidden!.data as Float32Array;
     for (const [row, i] of positions.entries()) {
       const start = row * config.hidden_size;
-      rows.push({ tree, hidden: hidden.subarray(start, start + config.hidden_size), targets: targetsOf[from + i]! });
+      rows.push({ hidden: hidden.subarray(start, start + config.hidden_size), targets: targetsOf[from + i]! });
     }
     if (wantsCache) cache = nextCache(config, tree, to, now, outputs);
   }
   return { rows, cache };
 }
 
-/** Scores the targets of some rows. */
-async function runHead(
-  { config, head }: Scorer,
-  rows: readonly Row[],
-  scores: ReadonlyMap<TokenTree, TokenScore[]>,
-): Promise<void> {
+/** The scores of all targets of some rows, in their order. */
+async function runHead({ config, head }: Scorer, rows: readonly Row[]): Promise<TokenScore[]> {
   const hidden = new Float32Array(rows.length * config.hidden_size);
   for (const [row, own] of rows.entries()) hidden.set(own.hidden, row * config.hidden_size);
-  const pairs = rows.flatMap(({ tree, targets }, row) => targets.map((index) => ({ tree, row, index })));
+  const pairs = rows.flatMap(({ targets }, row) => targets.map(({ token }) => [row, token]));
   const outputs = await head.run({
     hidden: float32(hidden, [rows.length, config.hidden_size]),
-    targets: int64(
-      pairs.flatMap(({ tree, row, index }) => [row, tree.targets[index]!.token]),
-      [pairs.length, 2],
-    ),
+    targets: int64(pairs.flat(), [pairs.length, 2]),
   });
   const logprobs = outputs.logprobs!.data as Float32Array;
   const greedy = outputs.greedy!.data as Uint8Array;
-  for (const [i, { tree, index }] of pairs.entries()) {
-    scores.get(tree)![index] = { logprob: logprobs[i]!, isGreedy: greedy[i] === 1 };
-  }
+  return pairs.map((_, i) => ({ logprob: logprobs[i]!, isGreedy: greedy[i] === 1 }));
 }
 
 function columnsAfter(cache: Cache, tree: TokenTree, from: number, to: number, type: LayerType): Column[] {

@@ -1,4 +1,4 @@
-/** The float32 weights file that both graphs read: written once for each model, kept in the cache, the last two only. */
+/** The float32 weights file that the graphs read: written once for each model, kept in the cache, the last two only. */
 import { link, mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";

@@ -79,10 +79,12 @@ function prunedName(name: string, plan: PruningPlan | CalibratedPlan): string {
   const parts = [name, method, ...where.filter((part) => part !== "tensor")];
   if ("seed" in plan && method === "random") parts.push(`seed${plan.seed}`);
   if ("calibration" in plan) {
-    // Written out they may be longer than a file's name can be.
-    const short = (budgets: object) => createHash("sha256").update(JSON.stringify(budgets)).digest("hex").slice(0, 8);
-    if (typeof plan.budgets === "object") parts.push(`budgets-${short(plan.budgets)}`);
-    else if (plan.budgets !== "uniform") parts.push(plan.budgets);
+    const { budgets } = plan;
+    if (typeof budgets === "object") {
+      // Written out they may be longer than a file's name can be.
+      const digest = createHash("sha256").update(JSON.stringify(budgets)).digest("hex");
+      parts.push(`budgets-${digest.slice(0, 8)}`);
+    } else if (budgets !== "uniform") parts.push(budgets);
     if (plan.refine) parts.push(plan.refine);
     if (plan.reconstruct) parts.push("reconstructed");
     if (plan.compensate) parts.push("compensated");
