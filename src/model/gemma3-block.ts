@@ -9,6 +9,9 @@ import type { Gemma3Config } from "../checkpoint/config.ts";
 import { gemma3Tensors } from "../checkpoint/tensor-names.ts";
 import { GraphBuilder, microsoft, type Value } from "../onnx/graph.ts";
 
+// Shorter spans skip more keys, and make smaller matrix products.
+const spanTokens = 64;
+
 /** Layers that see all keys, and those with a window: masked, cached and rotated differently. */
 export type LayerType = Gemma3Config["layer_types"][number];
 
@@ -23,6 +26,8 @@ export interface BlockSurroundings {
   readonly rotate: (x: Value) => Value;
   /** Added to attention's scores. */
   readonly mask: Value;
+  /** Queries that attend together, in order, and the keys that they may see; all queries to all keys unless given. */
+  readonly spans?: readonly AttentionSpan[];
   /** The keys or values `[batch, kv heads, tokens, head_dim]` with those before them; none are before unless given. */
   readonly cached?: (what: "key" | "value", now: Value) => Value;
   /** What is still needed after attention has mixed the tokens; all unless given. */
@@ -31,9 +36,16 @@ export interface BlockSurroundings {
   readonly onLinear?: (name: string, x: Value) => void;
 }
 
+/** Queries `from` to `to` look at no key outside `firstKey` to `to`. */
+export interface AttentionSpan {
+  readonly from: number;
+  readonly to: number;
+  readonly firstKey: number;
+}
+
 /** Adds a block to the graph: flat hidden states in, flat hidden states out. */
 export function addBlock(graph: GraphBuilder, x: Value, around: BlockSurroundings): Value {
-  const { config, tokens, weight, rotate, mask, onLinear, kept = (x) => x, cached = (_, now) => now } = around;
+  const { config, tokens, weight, rotate, mask, spans, onLinear, kept = (x) => x, cached = (_, now) => now } = around;
   const { num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headSize } = config;
   const size = (...sizes: number[]) => graph.constant("int64", sizes);
   const norm = (x: Value, name: string) => addNorm(graph, config, x, weight(name));
@@ -45,6 +57,19 @@ export function addBlock(graph: GraphBuilder, x: Value, around: BlockSurrounding
   const split = (x: Value, count: number) =>
     graph.op("Reshape", [x, graph.op("Concat", [tokens, size(count, headSize)], { axis: 0 })]);
 
+  const slice = (x: Value, axis: number, from: number, to: number) =>
+    graph.op("Slice", [x, size(from), size(to), size(axis)]);
+
+  const attend = (queries: Value, keys: Value, values: Value, mask: Value) => {
+    // The query heads that share a key head are stacked below each other: [batch, kv heads, group × tokens, head_dim].
+    const stacked = graph.op("Reshape", [queries, size(0, kvHeads, -1, headSize)]);
+    const products = graph.op("MatMul", [stacked, graph.op("Transpose", [keys], { perm: [0, 1, 3, 2] })]);
+    const shape = graph.op("Concat", [graph.op("Shape", [queries], { start: 0, end: 3 }), size(-1)], { axis: 0 });
+    const masked = graph.op("Add", [graph.op("Reshape", [products, shape]), mask]);
+    const weights = graph.op("Reshape", [graph.op("Softmax", [masked], { axis: -1 }), graph.op("Shape", [products])]);
+    return graph.op("Reshape", [graph.op("MatMul", [weights, values]), graph.op("Shape", [queries])]);
+  };
+
   const attention = (x: Value) => {
     const queries = norm(split(linear(x, "self_attn.q_proj"), heads), "self_attn.q_norm");
     const keys = norm(split(linear(x, "self_attn.k_proj"), kvHeads), "self_attn.k_norm");
@@ -52,15 +77,22 @@ export function addBlock(graph: GraphBuilder, x: Value, around: BlockSurrounding
     const allKeys = cached("key", rotate(headsFirst(keys)));
     const allValues = cached("value", values);
 
-    // The query heads that share a key head are stacked below each other: [batch, kv heads, group × tokens, head_dim].
     const scale = graph.constant("float32", [config.query_pre_attn_scalar ** -0.5], []);
     const rotated = graph.op("Mul", [rotate(headsFirst(queries)), scale]);
-    const stacked = graph.op("Reshape", [rotated, size(0, kvHeads, -1, headSize)]);
-    const products = graph.op("MatMul", [stacked, graph.op("Transpose", [allKeys], { perm: [0, 1, 3, 2] })]);
-    const shape = graph.op("Concat", [graph.op("Shape", [rotated], { start: 0, end: 3 }), size(-1)], { axis: 0 });
-    const masked = graph.op("Add", [graph.op("Reshape", [products, shape]), mask]);
-    const weights = graph.op("Reshape", [graph.op("Softmax", [masked], { axis: -1 }), graph.op("Shape", [products])]);
-    const mixed = graph.op("Reshape", [graph.op("MatMul", [weights, allValues]), graph.op("Shape", [rotated])]);
+    const mixed = spans
+      ? graph.op(
+          "Concat",
+          spans.map(({ from, to, firstKey }) =>
+            attend(
+              slice(rotated, 2, from, to),
+              slice(allKeys, 2, firstKey, to),
+              slice(allValues, 2, firstKey, to),
+              slice(slice(mask, 2, from, to), 3, firstKey, to),
+            ),
+          ),
+          { axis: 2 },
+        )
+      : attend(rotated, allKeys, allValues, mask);
     return linear(kept(graph.op("Reshape", [headsFirst(mixed), size(-1, heads * headSize)])), "self_attn.o_proj");
   };
 
@@ -124,7 +156,7 @@ export type LinearInput = keyof typeof linearInputs;
 export type BlockOutput = "hidden_out" | `input.${LinearInput}` | `squares.${LinearInput}`;
 
 /**
- * Builds the graph of one block, the same for all blocks of its type. Inputs: `hidden` (float32 `[batch, tokens, hidden]`),
+ * Builds the graph of one block, the same for all blocks of its type, for windows of `tokens` tokens. Inputs: `hidden` (float32 `[batch, tokens, hidden]`),
  * `position_ids` (int64 `[batch, tokens]`), `mask` (float32 `[1, 1, tokens, tokens]`, added to attention's scores), and the
  * block's tensors by their names within it (`self_attn.q_proj.weight`; norm weights as 1 + w). Outputs: those asked for, all
  * float32: `hidden_out` `[batch, tokens, hidden]`, `input.…` `[batch × tokens, in]`, `squares.…` `[in]`. Only the inputs that they need
@@ -133,31 +165,33 @@ export type BlockOutput = "hidden_out" | `input.${LinearInput}` | `squares.${Lin
 export function buildGemma3Block(
   config: Gemma3Config,
   type: LayerType,
+  tokens: number,
   outputs: readonly BlockOutput[],
   { skipFirst = false }: { readonly skipFirst?: boolean } = {},
 ): Uint8Array {
   const graph = new GraphBuilder(new Map(), "");
-  const hidden = graph.input("hidden", "float32", ["batch_size", "sequence_length", config.hidden_size]);
-  const positionIds = graph.input("position_ids", "int64", ["batch_size", "sequence_length"]);
-  const tokens = graph.op("Shape", [positionIds]);
+  const hidden = graph.input("hidden", "float32", ["batch_size", tokens, config.hidden_size]);
+  const positionIds = graph.input("position_ids", "int64", ["batch_size", tokens]);
+  const shape = graph.op("Shape", [positionIds]);
   const prefix = "model.layers.0.";
   for (const { name, shape } of gemma3Tensors(config)) {
     if (name.startsWith(prefix)) graph.input(name.slice(prefix.length), "float32", shape);
   }
   const observed = (x: Value, columns: number) => {
     if (!skipFirst) return x;
-    const shape = graph.op("Concat", [tokens, graph.constant("int64", [columns])], { axis: 0 });
+    const split = graph.op("Concat", [shape, graph.constant("int64", [columns])], { axis: 0 });
     const one = graph.constant("int64", [1]);
     const end = graph.constant("int64", [Number.MAX_SAFE_INTEGER]);
-    const rest = graph.op("Slice", [graph.op("Reshape", [x, shape]), one, end, one]);
+    const rest = graph.op("Slice", [graph.op("Reshape", [x, split]), one, end, one]);
     return graph.op("Reshape", [rest, graph.constant("int64", [-1, columns])]);
   };
   const out = addBlock(graph, graph.op("Reshape", [hidden, graph.constant("int64", [-1, config.hidden_size])]), {
     config,
-    tokens,
+    tokens: shape,
     weight: (name) => `${name}.weight`,
-    rotate: addRotation(graph, config, tokens, positionIds)(type),
-    mask: graph.input("mask", "float32", [1, 1, "sequence_length", "sequence_length"]),
+    rotate: addRotation(graph, config, shape, positionIds)(type),
+    mask: graph.input("mask", "float32", [1, 1, tokens, tokens]),
+    spans: causalSpans(tokens, type === "full_attention" ? tokens : config.sliding_window),
     onLinear: (name, x) => {
       const columns = inputColumns(config, name);
       if (outputs.includes(`input.${name}` as BlockOutput)) {
@@ -165,6 +199,7 @@ export function buildGemma3Block(
       }
       if (outputs.includes(`squares.${name}` as BlockOutput)) {
         const seen = observed(x, columns);
+        // Not ReduceSumSquare, which takes over twice as long along the first dimension.
         const squares = graph.op("ReduceSum", [graph.op("Mul", [seen, seen]), graph.constant("int64", [0])], {
           keepdims: 0,
         });
@@ -173,14 +208,22 @@ export function buildGemma3Block(
     },
   });
   if (outputs.includes("hidden_out")) {
-    const shape = graph.op("Concat", [tokens, graph.constant("int64", [-1])], { axis: 0 });
-    graph.output("hidden_out", graph.op("Reshape", [out, shape]), "float32", [
+    const split = graph.op("Concat", [shape, graph.constant("int64", [-1])], { axis: 0 });
+    graph.output("hidden_out", graph.op("Reshape", [out, split]), "float32", [
       "batch_size",
-      "sequence_length",
+      tokens,
       config.hidden_size,
     ]);
   }
   return graph.encode(`gemma3-block-${type}`);
+}
+
+/** The window cut into spans that leave out most of the keys that causal attention would mask. */
+function causalSpans(tokens: number, window: number): AttentionSpan[] {
+  return Array.from({ length: Math.ceil(tokens / spanTokens) }, (_, index) => {
+    const from = index * spanTokens;
+    return { from, to: Math.min(tokens, from + spanTokens), firstKey: Math.max(0, from - window + 1) };
+  });
 }
 
 function inputColumns(config: Gemma3Config, linear: string): number {

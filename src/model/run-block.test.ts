@@ -10,9 +10,10 @@ import { addNorm, buildGemma3Block, linearInputs } from "./gemma3-block.ts";
 import { advance, embedWindows, openBlock, readBlock } from "./run-block.ts";
 import { weightsFolder } from "./weights.ts";
 
-// Longer than the tiny model's window of 8; an odd number of windows.
+// Longer than the tiny model's window of 8 and than two spans of attention; an odd number of windows.
+const tokens = 150;
 const windows = [1, 2, 3].map((seed) =>
-  Array.from({ length: 20 }, (_, i) => (i === 0 ? 2 : 4 + ((i * 7919 * seed) % 500))),
+  Array.from({ length: tokens }, (_, i) => (i === 0 ? 2 : 4 + ((i * 7919 * seed) % 500))),
 );
 let checkpoint: Checkpoint;
 before(async () => {
@@ -41,7 +42,7 @@ test("block after block gives what the whole model gives", async () => {
     );
   const norm = (await read("model.norm.weight")).map((w) => 1 + w);
   const { logits } = await head.run({
-    x: float32(hidden.data, [60, columns]),
+    x: float32(hidden.data, [3 * tokens, columns]),
     embedding: float32(await read("model.embed_tokens.weight"), [config.vocab_size, columns]),
     norm: float32(norm, [columns]),
   });
@@ -53,11 +54,11 @@ test("block after block gives what the whole model gives", async () => {
   );
   const expected = await whole.run({
     ...feeds,
-    input_ids: int64(windows.flat(), [3, 20]),
-    attention_mask: int64(new Array(60).fill(1), [3, 20]),
+    input_ids: int64(windows.flat(), [3, tokens]),
+    attention_mask: int64(new Array(3 * tokens).fill(1), [3, tokens]),
     position_ids: int64(
       windows.flatMap((window) => [...window.keys()]),
-      [3, 20],
+      [3, tokens],
     ),
     num_logits_to_keep: int64([0], []),
   });
@@ -80,7 +81,7 @@ test("the inputs of the linear layers and their sums of squares leave out the fi
     await block.run(0, weights, hidden, (outputs) => {
       for (const name of inputs) {
         const [x, squares] = [outputs[`input.${name}`]!, outputs[`squares.${name}`]!];
-        assert.equal(x.length, squares.length * 3 * (skipFirst ? 19 : 20), name);
+        assert.equal(x.length, squares.length * 3 * (skipFirst ? tokens - 1 : tokens), name);
         const sums = new Float64Array(squares.length);
         for (const [i, value] of x.entries()) sums[i % squares.length]! += value * value;
         for (const [i, sum] of sums.entries()) assert.ok(Math.abs(sum - squares[i]!) <= 1e-5 * sum, `${name} ${i}`);
@@ -91,7 +92,7 @@ test("the inputs of the linear layers and their sums of squares leave out the fi
 });
 
 test("a graph of a block takes no weights that its outputs do not need", async () => {
-  const block = await openSession(buildGemma3Block(checkpoint.config, "full_attention", ["squares.self_attn.o_proj"]));
+  const block = await openSession(buildGemma3Block(checkpoint.config, "full_attention", tokens, ["squares.self_attn.o_proj"]));
   assert.ok(block.inputNames.includes("self_attn.v_proj.weight"));
   assert.ok(!block.inputNames.some((name) => name.startsWith("mlp") || name.includes("o_proj")));
 });

@@ -54,7 +54,7 @@ export async function readBlock(checkpoint: Checkpoint, layer: number): Promise<
   return weights;
 }
 
-/** A graph of one block that gives the outputs asked for; a session for each layer type, opened when first needed. */
+/** A graph of one block that gives the outputs asked for; a session for each layer type and length of windows, opened when first needed. */
 export interface Block {
   /**
    * Runs all windows, a few at a time, and hands on the outputs of each batch: arrays by name, the first window's number and how many they are.
@@ -74,17 +74,18 @@ export function openBlock(
   outputs: readonly BlockOutput[],
   options: { readonly skipFirst?: boolean } = {},
 ): Block {
-  const sessions = new Map<LayerType, Promise<Session>>();
+  const sessions = new Map<string, Promise<Session>>();
   const shapes = new Map(gemma3Tensors(config).map(({ name, shape }) => [name, shape]));
-  const sessionFor = (type: LayerType) => {
-    const session = sessions.get(type) ?? openSession(buildGemma3Block(config, type, outputs, options));
-    sessions.set(type, session);
+  const sessionFor = (type: LayerType, tokens: number) => {
+    const key = `${type} ${tokens}`;
+    const session = sessions.get(key) ?? openSession(buildGemma3Block(config, type, tokens, outputs, options));
+    sessions.set(key, session);
     return session;
   };
   return {
     async run(layer, weights, { data, windows, tokens }, onBatch) {
       const type = config.layer_types[layer]!;
-      const session = await sessionFor(type);
+      const session = await sessionFor(type, tokens);
       const feeds: Feeds = {
         mask: causalMask(tokens, type === "full_attention" ? tokens : config.sliding_window),
       };
