@@ -92,7 +92,9 @@ test("the inputs of the linear layers and their sums of squares leave out the fi
 });
 
 test("a graph of a block takes no weights that its outputs do not need", async () => {
-  const block = await openSession(buildGemma3Block(checkpoint.config, "full_attention", tokens, ["squares.self_attn.o_proj"]));
+  const block = await openSession(
+    buildGemma3Block(checkpoint.config, "full_attention", tokens, ["squares.self_attn.o_proj"]),
+  );
   assert.ok(block.inputNames.includes("self_attn.v_proj.weight"));
   assert.ok(!block.inputNames.some((name) => name.startsWith("mlp") || name.includes("o_proj")));
 });
