@@ -1,16 +1,12 @@
 /**
- * One block of Gemma 3, attention and MLP, as graph operators: part of the whole model's graphs, and a graph of its own whose
- * weights are inputs, for calibration. Source: transformers' `modeling_gemma3.py`, read with the checkpoint's own names.
+ * One block of Gemma 3, attention and MLP, as graph operators: part of the whole model's graphs, and of a graph of its
+ * own for calibration. Source: transformers' `modeling_gemma3.py`, read with the checkpoint's own names.
  *
  * Between the blocks the hidden states are flat, `[batch × tokens, hidden]`: a linear layer is then one Gemm with the
  * checkpoint's `[out, in]` weight as it is.
  */
 import type { Gemma3Config } from "../checkpoint/config.ts";
-import { gemma3Tensors } from "../checkpoint/tensor-names.ts";
-import { GraphBuilder, microsoft, type Value } from "../onnx/graph.ts";
-
-// Shorter spans skip more keys, and make smaller matrix products.
-const spanTokens = 64;
+import { type GraphBuilder, microsoft, type Value } from "../onnx/graph.ts";
 
 /** Layers that see all keys, and those with a window: masked, cached and rotated differently. */
 export type LayerType = Gemma3Config["layer_types"][number];
@@ -141,92 +137,4 @@ export function addRotation(
     sliding_attention: angles(config.rope_local_base_freq, 1),
   };
   return (type) => (x) => graph.op("RotaryEmbedding", [x, tableRows, ...tables[type]], {}, microsoft);
-}
-
-/** The linear layers of a block, grouped by their common input; each input goes by its first layer's name. */
-export const linearInputs = {
-  "self_attn.q_proj": ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
-  "self_attn.o_proj": ["self_attn.o_proj"],
-  "mlp.gate_proj": ["mlp.gate_proj", "mlp.up_proj"],
-  "mlp.down_proj": ["mlp.down_proj"],
-} as const;
-export type LinearInput = keyof typeof linearInputs;
-
-/** `hidden_out`: what the block passes on; `input.…`: a linear layer's input; `squares.…`: the sum over tokens of its squares. */
-export type BlockOutput = "hidden_out" | `input.${LinearInput}` | `squares.${LinearInput}`;
-
-/**
- * Builds the graph of one block, the same for all blocks of its type, for windows of `tokens` tokens. Inputs: `hidden` (float32 `[batch, tokens, hidden]`),
- * `position_ids` (int64 `[batch, tokens]`), `mask` (float32 `[1, 1, tokens, tokens]`, added to attention's scores), and the
- * block's tensors by their names within it (`self_attn.q_proj.weight`; norm weights as 1 + w). Outputs: those asked for, all
- * float32: `hidden_out` `[batch, tokens, hidden]`, `input.…` `[batch × tokens, in]`, `squares.…` `[in]`. Only the inputs that they need
- * are there. `skipFirst` leaves each sequence's first token out of `input.…` and `squares.…`.
- */
-export function buildGemma3Block(
-  config: Gemma3Config,
-  type: LayerType,
-  tokens: number,
-  outputs: readonly BlockOutput[],
-  { skipFirst = false }: { readonly skipFirst?: boolean } = {},
-): Uint8Array {
-  const graph = new GraphBuilder(new Map(), "");
-  const hidden = graph.input("hidden", "float32", ["batch_size", tokens, config.hidden_size]);
-  const positionIds = graph.input("position_ids", "int64", ["batch_size", tokens]);
-  const shape = graph.op("Shape", [positionIds]);
-  const prefix = "model.layers.0.";
-  for (const { name, shape } of gemma3Tensors(config)) {
-    if (name.startsWith(prefix)) graph.input(name.slice(prefix.length), "float32", shape);
-  }
-  const observed = (x: Value, columns: number) => {
-    if (!skipFirst) return x;
-    const split = graph.op("Concat", [shape, graph.constant("int64", [columns])], { axis: 0 });
-    const one = graph.constant("int64", [1]);
-    const end = graph.constant("int64", [Number.MAX_SAFE_INTEGER]);
-    const rest = graph.op("Slice", [graph.op("Reshape", [x, split]), one, end, one]);
-    return graph.op("Reshape", [rest, graph.constant("int64", [-1, columns])]);
-  };
-  const out = addBlock(graph, graph.op("Reshape", [hidden, graph.constant("int64", [-1, config.hidden_size])]), {
-    config,
-    tokens: shape,
-    weight: (name) => `${name}.weight`,
-    rotate: addRotation(graph, config, shape, positionIds)(type),
-    mask: graph.input("mask", "float32", [1, 1, tokens, tokens]),
-    spans: causalSpans(tokens, type === "full_attention" ? tokens : config.sliding_window),
-    onLinear: (name, x) => {
-      const columns = inputColumns(config, name);
-      if (outputs.includes(`input.${name}` as BlockOutput)) {
-        graph.output(`input.${name}`, observed(x, columns), "float32", ["rows", columns]);
-      }
-      if (outputs.includes(`squares.${name}` as BlockOutput)) {
-        const seen = observed(x, columns);
-        // Not ReduceSumSquare, which takes over twice as long along the first dimension.
-        const squares = graph.op("ReduceSum", [graph.op("Mul", [seen, seen]), graph.constant("int64", [0])], {
-          keepdims: 0,
-        });
-        graph.output(`squares.${name}`, squares, "float32", [columns]);
-      }
-    },
-  });
-  if (outputs.includes("hidden_out")) {
-    const split = graph.op("Concat", [shape, graph.constant("int64", [-1])], { axis: 0 });
-    graph.output("hidden_out", graph.op("Reshape", [out, split]), "float32", [
-      "batch_size",
-      tokens,
-      config.hidden_size,
-    ]);
-  }
-  return graph.encode(`gemma3-block-${type}`);
-}
-
-/** The window cut into spans that leave out most of the keys that causal attention would mask. */
-function causalSpans(tokens: number, window: number): AttentionSpan[] {
-  return Array.from({ length: Math.ceil(tokens / spanTokens) }, (_, index) => {
-    const from = index * spanTokens;
-    return { from, to: Math.min(tokens, from + spanTokens), firstKey: Math.max(0, from - window + 1) };
-  });
-}
-
-function inputColumns(config: Gemma3Config, linear: string): number {
-  if (linear === "self_attn.o_proj") return config.num_attention_heads * config.head_dim;
-  return linear === "mlp.down_proj" ? config.intermediate_size : config.hidden_size;
 }

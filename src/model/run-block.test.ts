@@ -5,8 +5,9 @@ import { openCheckpointFile } from "../checkpoint/open.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
 import { float32, int64, openSession } from "../onnx/session.ts";
 import { tinyModel } from "../testing.test-helper.ts";
+import { buildBlockGraph, linearInputs } from "./block-graph.ts";
 import { buildGemma3 } from "./gemma3.ts";
-import { addNorm, buildGemma3Block, linearInputs } from "./gemma3-block.ts";
+import { addNorm } from "./gemma3-block.ts";
 import { advance, embedWindows, openBlock, readBlock } from "./run-block.ts";
 import { weightsFolder } from "./weights.ts";
 
@@ -67,24 +68,47 @@ test("block after block gives what the whole model gives", async () => {
   assert.ok(worst < 1e-4, `logits differ by ${worst}`);
 });
 
-test("the inputs of the linear layers and their sums of squares leave out the first token where asked", async () => {
-  const { config } = checkpoint;
+test("the inputs of the linear layers and their sums, squares and products leave out the first token where asked", async () => {
+  // Several panels of the Gram matrix, the last one narrower.
+  const config = { ...checkpoint.config, intermediate_size: 600 };
   const hidden = await embedWindows(checkpoint, windows);
   const weights = await readBlock(checkpoint, 0);
-  const inputs = Object.keys(linearInputs) as (keyof typeof linearInputs)[];
-  for (const skipFirst of [false, true]) {
-    const block = openBlock(
-      config,
-      inputs.flatMap((name) => [`input.${name}`, `squares.${name}`] as const),
-      { skipFirst },
+  for (const name of ["mlp.gate_proj.weight", "mlp.up_proj.weight"]) {
+    weights.set(
+      name,
+      Float32Array.from({ length: 600 * config.hidden_size }, (_, i) => Math.sin(i * name.length)),
     );
+  }
+  const inputs = Object.keys(linearInputs) as (keyof typeof linearInputs)[];
+  const outputs = inputs.flatMap(
+    (name) => [`input.${name}`, `sums.${name}`, `squares.${name}`, `gram.${name}`] as const,
+  );
+  for (const skipFirst of [false, true]) {
+    const block = openBlock(config, outputs, { skipFirst });
     await block.run(0, weights, hidden, (outputs) => {
       for (const name of inputs) {
-        const [x, squares] = [outputs[`input.${name}`]!, outputs[`squares.${name}`]!];
-        assert.equal(x.length, squares.length * 3 * (skipFirst ? tokens - 1 : tokens), name);
-        const sums = new Float64Array(squares.length);
-        for (const [i, value] of x.entries()) sums[i % squares.length]! += value * value;
-        for (const [i, sum] of sums.entries()) assert.ok(Math.abs(sum - squares[i]!) <= 1e-5 * sum, `${name} ${i}`);
+        const [x, sums, squares, gram] = ["input", "sums", "squares", "gram"].map(
+          (what) => outputs[`${what}.${name}`]!,
+        );
+        const columns = sums!.length;
+        assert.equal(x!.length, columns * 3 * (skipFirst ? tokens - 1 : tokens), name);
+        const all = Array.from({ length: columns }, (_, n) =>
+          Float32Array.from({ length: x!.length / columns }, (_, row) => x![row * columns + n]!),
+        );
+        const near = (seen: number, terms: Float32Array, what: string) => {
+          const size = terms.reduce((sum, term) => sum + Math.abs(term), 0);
+          const sum = terms.reduce((sum, term) => sum + term, 0);
+          assert.ok(Math.abs(seen - sum) <= 1e-5 * size, `${what} of ${name}: ${seen}, ${sum}`);
+        };
+        for (const [n, values] of all.entries()) {
+          near(sums![n]!, values, `sum ${n}`);
+          const squared = values.map((value) => value ** 2);
+          near(squares![n]!, squared, `square ${n}`);
+          near(gram![n * columns + n]!, squared, `product ${n} ${n}`);
+          const other = (n * 7919) % (n + 1);
+          const products = values.map((value, i) => value * all[other]![i]!);
+          near(gram![n * columns + other]!, products, `product ${n} ${other}`);
+        }
       }
     });
     await block.release();
@@ -93,7 +117,7 @@ test("the inputs of the linear layers and their sums of squares leave out the fi
 
 test("a graph of a block takes no weights that its outputs do not need", async () => {
   const block = await openSession(
-    buildGemma3Block(checkpoint.config, "full_attention", tokens, ["squares.self_attn.o_proj"]),
+    buildBlockGraph(checkpoint.config, "full_attention", tokens, ["squares.self_attn.o_proj"]),
   );
   assert.ok(block.inputNames.includes("self_attn.v_proj.weight"));
   assert.ok(!block.inputNames.some((name) => name.startsWith("mlp") || name.includes("o_proj")));

@@ -4,8 +4,9 @@ import type { Gemma3Config } from "../checkpoint/config.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { gemma3Tensors, isNorm } from "../checkpoint/tensor-names.ts";
 import { type Feeds, float32, int64, openSession, type Session } from "../onnx/session.ts";
+import { type BlockOutput, buildBlockGraph } from "./block-graph.ts";
 import { embeddingScale } from "./gemma3.ts";
-import { type BlockOutput, buildGemma3Block, type LayerType } from "./gemma3-block.ts";
+import type { LayerType } from "./gemma3-block.ts";
 
 /** What goes from block to block: `[windows, tokens, hidden]`. */
 export interface HiddenStates {
@@ -78,7 +79,7 @@ export function openBlock(
   const shapes = new Map(gemma3Tensors(config).map(({ name, shape }) => [name, shape]));
   const sessionFor = (type: LayerType, tokens: number) => {
     const key = `${type} ${tokens}`;
-    const session = sessions.get(key) ?? openSession(buildGemma3Block(config, type, tokens, outputs, options));
+    const session = sessions.get(key) ?? openSession(buildBlockGraph(config, type, tokens, outputs, options));
     sessions.set(key, session);
     return session;
   };

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { writeFileAtomic } from "../files/atomic.ts";
 import { cacheFolder } from "../files/cache-folder.ts";
-import type { LinearInput } from "../model/gemma3-block.ts";
+import type { LinearInput } from "../model/block-graph.ts";
 import { advance, embedWindows, openBlock, readBlock } from "../model/run-block.ts";
 import type { OnProgress } from "../progress.ts";
 import type { Calibration } from "./calibration.ts";

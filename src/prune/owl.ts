@@ -1,6 +1,6 @@
 /** OWL (Yin et al. 2023, arXiv 2310.05175): blocks in which more weights stand out keep more. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { linearInputs } from "../model/gemma3-block.ts";
+import { linearInputs } from "../model/block-graph.ts";
 import { readBlock } from "../model/run-block.ts";
 import type { OnProgress } from "../progress.ts";
 import type { Calibration } from "./calibration.ts";

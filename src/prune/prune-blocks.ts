@@ -8,7 +8,7 @@ import type { Tensor, TensorInfo } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
 import { cacheFolder } from "../files/cache-folder.ts";
 import { withLock } from "../files/lock.ts";
-import { type LinearInput, linearInputs } from "../model/gemma3-block.ts";
+import { type LinearInput, linearInputs } from "../model/block-graph.ts";
 import { advance, type BlockWeights, embedWindows, openBlock, readBlock } from "../model/run-block.ts";
 import { tensorSparsities } from "./budgets.ts";
 import { type Calibration, loadCalibration } from "./calibration.ts";
@@ -65,7 +65,10 @@ export async function pruneBlocks(
     const sparsities = await tensorSparsities(dense, infos, plan, calibration, onProgress);
     const needsGram =
       plan.method === "sparsegpt" || plan.method === "admm" || plan.refine !== undefined || plan.reconstruct;
-    const meter = openInputMeter(dense, needsGram ? "gram" : "squares", { skipFirst: !calibration.countBos });
+    const meter = openInputMeter(dense, needsGram ? "gram" : "squares", {
+      skipFirst: !calibration.countBos,
+      withDense: denseHidden !== undefined,
+    });
     for (const [index, { layer, infos }] of layers.entries()) {
       onProgress?.({ step: `prune by ${plan.method}`, done: index, total: layers.length, unit: "blocks" });
       const weights = await readBlock(dense, layer);
@@ -137,7 +140,7 @@ async function runKey(
   { calibration: _, scope: __, device: ___, ...plan }: CalibratedPlan,
   { digest }: Calibration,
 ): Promise<string> {
-  const parts = [plan.method === "ria" ? 2 : 1, await dense.digest(), digest, plan, infos.map(({ name }) => name)];
+  const parts = [plan.method === "ria" ? 3 : 2, await dense.digest(), digest, plan, infos.map(({ name }) => name)];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
 }
 

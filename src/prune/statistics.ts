@@ -2,7 +2,7 @@
 
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { PrunelabError } from "../errors.ts";
-import { type LinearInput, linearInputs } from "../model/gemma3-block.ts";
+import { inputColumns, type LinearInput, linearInputs } from "../model/block-graph.ts";
 import { type Block, type BlockWeights, type HiddenStates, openBlock } from "../model/run-block.ts";
 import { type Matrix, multiply } from "../onnx/matrix.ts";
 
@@ -40,35 +40,35 @@ export interface InputMeter {
 /** Whether only the columns' squares are needed, which costs far less than Gram matrices. */
 export type StatisticsKind = "squares" | "gram";
 
+/** `withDense`: whether `measure` is given the dense model's stream. */
 export function openInputMeter(
   { config }: Checkpoint,
   kind: StatisticsKind,
-  { skipFirst }: { readonly skipFirst: boolean },
+  { skipFirst, withDense = false }: { readonly skipFirst: boolean; readonly withDense?: boolean },
 ): InputMeter {
   const names = Object.keys(linearInputs) as LinearInput[];
-  const output = kind === "gram" ? "input" : "squares";
-  const block: Block = openBlock(
-    config,
-    names.map((name) => `${output}.${name}` as const),
-    { skipFirst },
+  const inputs = names.map((name) => `input.${name}` as const);
+  const wanted = names.flatMap((name) =>
+    kind === "gram" ? ([`gram.${name}`, `sums.${name}`] as const) : ([`squares.${name}`] as const),
   );
-  const denseBlock = openBlock(config, [...names.map((name) => `input.${name}` as const), "hidden_out"], { skipFirst });
+  const block: Block = openBlock(config, withDense ? [...wanted, ...inputs] : wanted, { skipFirst });
+  const denseBlock = openBlock(config, [...inputs, "hidden_out"], { skipFirst });
   return {
     async measure(layer, weights, hidden, dense) {
       const tokens = hidden.tokens - (skipFirst ? 1 : 0);
-      const totals = new Map<LinearInput, InputStatistics>();
+      const totals = new Map(
+        names.map((name) => [name, newTotals(kind, inputColumns(config, name), tokens, withDense)]),
+      );
       await block.run(layer, weights, hidden, async (outputs, first, count) => {
         const denseOutputs = dense && (await passDense(denseBlock, layer, dense, first, count));
-        for (const name of names) {
-          const seen = outputs[`${output}.${name}`]!;
-          const total = totals.get(name) ?? newTotals(kind, config, name, tokens, dense !== undefined);
-          totals.set(name, total);
-          if (total.gram) await addInputs(total, total.gram, seen);
-          if (total.cross) await addProducts(total.cross, seen, denseOutputs![`input.${name}`]!);
-          if (!total.gram) for (let column = 0; column < seen.length; column++) total.squares[column]! += seen[column]!;
+        for (const [name, { squares, sums, gram, cross }] of totals) {
+          if (gram) addLower(gram, outputs[`gram.${name}`]!);
+          addTo(gram ? sums : squares, outputs[`${gram ? "sums" : "squares"}.${name}`]!);
+          if (cross) await addProducts(cross, outputs[`input.${name}`]!, denseOutputs![`input.${name}`]!);
         }
       });
       for (const [name, { squares, sums, gram, cross }] of totals) {
+        if (gram) mirror(gram, squares);
         for (const values of [squares, sums, gram?.data ?? [], cross?.data ?? []]) {
           for (let index = 0; index < values.length; index++) values[index]! /= hidden.windows;
         }
@@ -88,19 +88,7 @@ export function openInputMeter(
   };
 }
 
-function newTotals(
-  kind: StatisticsKind,
-  config: Checkpoint["config"],
-  name: LinearInput,
-  tokens: number,
-  withDense: boolean,
-): InputStatistics {
-  const columns =
-    name === "self_attn.o_proj"
-      ? config.num_attention_heads * config.head_dim
-      : name === "mlp.down_proj"
-        ? config.intermediate_size
-        : config.hidden_size;
+function newTotals(kind: StatisticsKind, columns: number, tokens: number, withDense: boolean): InputStatistics {
   const products = () => ({ rows: columns, columns, data: new Float64Array(columns * columns) });
   return {
     squares: new Float64Array(columns),
@@ -111,17 +99,22 @@ function newTotals(
   };
 }
 
-/** Adds a batch of inputs `[rows, in]`: its products in float32, the sum of the batches in float64. */
-async function addInputs(
-  { squares, sums }: InputStatistics,
-  gram: Matrix<Float64Array>,
-  data: Float32Array,
-): Promise<void> {
-  const columns = squares.length;
-  await addProducts(gram, data, data);
-  for (let column = 0; column < columns; column++) squares[column]! = gram.data[column * columns + column]!;
-  for (let at = 0; at < data.length; at += columns) {
-    for (let column = 0; column < columns; column++) sums[column]! += data[at + column]!;
+// A batch's sums are float32, those of the batches float64.
+function addTo(total: Float64Array, values: Float32Array): void {
+  for (let index = 0; index < values.length; index++) total[index]! += values[index]!;
+}
+
+function addLower({ columns, data }: Matrix<Float64Array>, values: Float32Array): void {
+  for (let row = 0; row < columns; row++) {
+    for (let index = row * columns; index <= row * columns + row; index++) data[index]! += values[index]!;
+  }
+}
+
+/** Fills the upper triangle from the lower, and `squares` from the diagonal. */
+function mirror({ columns, data }: Matrix<Float64Array>, squares: Float64Array): void {
+  for (let row = 0; row < columns; row++) {
+    for (let column = 0; column < row; column++) data[column * columns + row] = data[row * columns + column]!;
+    squares[row] = data[row * columns + row]!;
   }
 }
 
@@ -129,7 +122,7 @@ async function addProducts(total: Matrix<Float64Array>, x: Float32Array, y: Floa
   const { columns } = total;
   const rows = x.length / columns;
   const { data } = await multiply({ rows, columns, data: x }, { rows, columns, data: y }, { transposeA: true });
-  for (let index = 0; index < data.length; index++) total.data[index]! += data[index]!;
+  addTo(total.data, data);
 }
 
 /** The dense block's outputs for some windows, whose hidden states it moves on. */

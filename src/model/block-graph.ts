@@ -1,0 +1,118 @@
+/** The graph of one block whose weights are inputs, and what calibration asks of it: its linear layers' inputs and their statistics. */
+import type { Gemma3Config } from "../checkpoint/config.ts";
+import { gemma3Tensors } from "../checkpoint/tensor-names.ts";
+import { GraphBuilder, type Value } from "../onnx/graph.ts";
+import { type AttentionSpan, addBlock, addRotation, type LayerType } from "./gemma3-block.ts";
+
+// Shorter spans skip more keys, and make smaller matrix products; so do narrower panels of a Gram matrix.
+const spanTokens = 64;
+const panelColumns = 256;
+
+/** The linear layers of a block, grouped by their common input; each input goes by its first layer's name. */
+export const linearInputs = {
+  "self_attn.q_proj": ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+  "self_attn.o_proj": ["self_attn.o_proj"],
+  "mlp.gate_proj": ["mlp.gate_proj", "mlp.up_proj"],
+  "mlp.down_proj": ["mlp.down_proj"],
+} as const;
+export type LinearInput = keyof typeof linearInputs;
+
+/**
+ * `hidden_out`: what the block passes on; `input.…`: a linear layer's input x; `sums.…`, `squares.…`: over tokens, of x and x²; `gram.…`: of
+ * x xᵀ, the lower triangle alone.
+ */
+export type BlockOutput = "hidden_out" | `${"input" | "sums" | "squares" | "gram"}.${LinearInput}`;
+
+/**
+ * Builds the graph of one block, the same for all blocks of its type, for windows of `tokens` tokens. Inputs: `hidden` (float32
+ * `[batch, tokens, hidden]`), `position_ids` (int64 `[batch, tokens]`), `mask` (float32 `[1, 1, tokens, tokens]`, added to attention's
+ * scores), and the block's tensors by their names within it (`self_attn.q_proj.weight`; norm weights as 1 + w). Outputs: those asked for, all
+ * float32: `hidden_out` `[batch, tokens, hidden]`, `input.…` `[batch × tokens, in]`, `sums.…` and `squares.…` `[in]`, `gram.…` `[in, in]`. Only
+ * the inputs that they need are there. `skipFirst` leaves each window's first token out of all but `hidden_out`.
+ */
+export function buildBlockGraph(
+  config: Gemma3Config,
+  type: LayerType,
+  tokens: number,
+  outputs: readonly BlockOutput[],
+  { skipFirst = false }: { readonly skipFirst?: boolean } = {},
+): Uint8Array {
+  const graph = new GraphBuilder(new Map(), "");
+  const hidden = graph.input("hidden", "float32", ["batch_size", tokens, config.hidden_size]);
+  const positionIds = graph.input("position_ids", "int64", ["batch_size", tokens]);
+  const shape = graph.op("Shape", [positionIds]);
+  const prefix = "model.layers.0.";
+  for (const { name, shape } of gemma3Tensors(config)) {
+    if (name.startsWith(prefix)) graph.input(name.slice(prefix.length), "float32", shape);
+  }
+  const observed = (x: Value, columns: number) => {
+    if (!skipFirst) return x;
+    const split = graph.op("Concat", [shape, graph.constant("int64", [columns])], { axis: 0 });
+    const one = graph.constant("int64", [1]);
+    const end = graph.constant("int64", [Number.MAX_SAFE_INTEGER]);
+    const rest = graph.op("Slice", [graph.op("Reshape", [x, split]), one, end, one]);
+    return graph.op("Reshape", [rest, graph.constant("int64", [-1, columns])]);
+  };
+  const sum = (x: Value) => graph.op("ReduceSum", [x, graph.constant("int64", [0])], { keepdims: 0 });
+  const out = addBlock(graph, graph.op("Reshape", [hidden, graph.constant("int64", [-1, config.hidden_size])]), {
+    config,
+    tokens: shape,
+    weight: (name) => `${name}.weight`,
+    rotate: addRotation(graph, config, shape, positionIds)(type),
+    mask: graph.input("mask", "float32", [1, 1, tokens, tokens]),
+    spans: causalSpans(tokens, type === "full_attention" ? tokens : config.sliding_window),
+    onLinear: (name, x) => {
+      const wanted = outputs.filter((output) => output.endsWith(`.${name}`));
+      if (wanted.length === 0) return;
+      const columns = inputColumns(config, name);
+      const seen = observed(x, columns);
+      for (const output of wanted) {
+        if (output.startsWith("input.")) graph.output(output, seen, "float32", ["rows", columns]);
+        if (output.startsWith("sums.")) graph.output(output, sum(seen), "float32", [columns]);
+        // Not ReduceSumSquare, which takes over twice as long along the first dimension.
+        if (output.startsWith("squares.")) {
+          graph.output(output, sum(graph.op("Mul", [seen, seen])), "float32", [columns]);
+        }
+        if (output.startsWith("gram."))
+          graph.output(output, addGram(graph, seen, columns), "float32", [columns, columns]);
+      }
+    },
+  });
+  if (outputs.includes("hidden_out")) {
+    const split = graph.op("Concat", [shape, graph.constant("int64", [-1])], { axis: 0 });
+    graph.output("hidden_out", graph.op("Reshape", [out, split]), "float32", [
+      "batch_size",
+      tokens,
+      config.hidden_size,
+    ]);
+  }
+  return graph.encode(`gemma3-block-${type}`);
+}
+
+/** Columns of a linear layer's weight, by the layer's name within its block. */
+export function inputColumns(config: Gemma3Config, linear: string): number {
+  if (linear === "self_attn.o_proj") return config.num_attention_heads * config.head_dim;
+  return linear === "mlp.down_proj" ? config.intermediate_size : config.hidden_size;
+}
+
+/** The window cut into spans that leave out most of the keys that causal attention would mask. */
+function causalSpans(tokens: number, window: number): AttentionSpan[] {
+  return Array.from({ length: Math.ceil(tokens / spanTokens) }, (_, index) => {
+    const from = index * spanTokens;
+    return { from, to: Math.min(tokens, from + spanTokens), firstKey: Math.max(0, from - window + 1) };
+  });
+}
+
+/** xᵀ x of `x` `[rows, columns]` in panels of rows, each as far as its last diagonal element; zeros fill what is left. */
+function addGram(graph: GraphBuilder, x: Value, columns: number): Value {
+  const size = (...sizes: number[]) => graph.constant("int64", sizes);
+  const transposed = graph.op("Transpose", [x], { perm: [1, 0] });
+  const top = (from: number, to: number) => graph.op("Slice", [transposed, size(from), size(to), size(0)]);
+  const panels: Value[] = [];
+  for (let from = 0; from < columns; from += panelColumns) {
+    const to = Math.min(columns, from + panelColumns);
+    const panel = graph.op("Gemm", [top(from, to), top(0, to)], { transB: 1 });
+    panels.push(graph.op("Pad", [panel, size(0, 0, 0, columns - to)]));
+  }
+  return graph.op("Concat", panels, { axis: 0 });
+}
