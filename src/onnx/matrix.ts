@@ -35,6 +35,22 @@ export async function multiply<Data extends Float32Array | Float64Array>(
   return { rows, columns, data: c!.data as Data };
 }
 
+/** A copy of the rows from `top` to `bottom` and the columns from `left` to `right`, both ends exclusive. */
+export function cut<Data extends Float32Array | Float64Array>(
+  { columns, data }: Matrix<Data>,
+  top: number,
+  bottom: number,
+  left: number,
+  right: number,
+): Matrix<Data> {
+  const width = right - left;
+  const part = new (data.constructor as new (length: number) => Data)((bottom - top) * width);
+  for (let row = top; row < bottom; row++) {
+    part.set(data.subarray(row * columns + left, row * columns + right), (row - top) * width);
+  }
+  return { rows: bottom - top, columns: width, data: part };
+}
+
 /** Tiny sessions without weights; they stay open. */
 function openProduct(type: "float32" | "float64", transA: boolean, transB: boolean): Promise<Session> {
   const graph = new GraphBuilder(new Map(), "");

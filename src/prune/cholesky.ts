@@ -1,5 +1,5 @@
 /** Cholesky factors and what follows from them, in float64: blocks in TypeScript, the products between them by ONNX Runtime. */
-import { type Matrix, multiply } from "../onnx/matrix.ts";
+import { cut, type Matrix, multiply } from "../onnx/matrix.ts";
 
 type Square = Matrix<Float64Array>;
 
@@ -27,7 +27,7 @@ async function cholesky(matrix: Square): Promise<Square | undefined> {
       }
     }
     if (to === n) break;
-    const panel = cut(l, n, to, n, from, to);
+    const panel = cut({ rows: n, columns: n, data: l }, to, n, from, to);
     const product = (await multiply(panel, panel, { transposeB: true })).data;
     for (let row = to; row < n; row++) {
       for (let column = to; column <= row; column++)
@@ -38,7 +38,8 @@ async function cholesky(matrix: Square): Promise<Square | undefined> {
   return { rows: n, columns: n, data: l };
 }
 
-async function invertLower({ rows: n, data: l }: Square): Promise<Square> {
+async function invertLower(lower: Square): Promise<Square> {
+  const { rows: n, data: l } = lower;
   const x = new Float64Array(n * n);
   for (let from = 0; from < n; from += blockSize) {
     const to = Math.min(from + blockSize, n);
@@ -53,19 +54,11 @@ async function invertLower({ rows: n, data: l }: Square): Promise<Square> {
     }
     for (let row = 0; row < size; row++) x.set(inverse.subarray(row * size, (row + 1) * size), (from + row) * n + from);
     if (from === 0) continue;
-    const before = await multiply(cut(l, n, from, to, 0, from), cut(x, n, 0, from, 0, from));
+    const before = await multiply(cut(lower, from, to, 0, from), cut({ ...lower, data: x }, 0, from, 0, from));
     const left = (await multiply({ rows: size, columns: size, data: inverse }, before)).data;
     for (let row = 0; row < size; row++) {
       for (let column = 0; column < from; column++) x[(from + row) * n + column] = -left[row * from + column]!;
     }
   }
   return { rows: n, columns: n, data: x };
-}
-
-function cut(data: Float64Array, n: number, top: number, bottom: number, left: number, right: number): Square {
-  const part = new Float64Array((bottom - top) * (right - left));
-  for (let row = top; row < bottom; row++) {
-    part.set(data.subarray(row * n + left, row * n + right), (row - top) * (right - left));
-  }
-  return { rows: bottom - top, columns: right - left, data: part };
 }

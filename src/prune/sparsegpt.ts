@@ -2,11 +2,13 @@
  * SparseGPT (Frantar and Alistarh 2023, arXiv 2301.00774): columns from left to right, in blocks of 128; what a zeroed weight did for the
  * layer's output, the weights to its right take over as well as they can (optimal brain surgeon).
  */
-import { type Matrix, multiply } from "../onnx/matrix.ts";
+import { cut, type Matrix, multiply } from "../onnx/matrix.ts";
 import { inverseCholesky } from "./cholesky.ts";
 import { type SpanPattern, zeroLowest } from "./lowest.ts";
 
 const blockColumns = 128;
+// Within a strip errors move one by one, to the rest of its block by a matrix product, which is far faster.
+const stripColumns = 32;
 const damping = 0.01;
 
 /**
@@ -35,74 +37,64 @@ export async function pruneSparseGpt(
   sparsity: number,
 ): Promise<void> {
   const { rows, columns, data } = weights;
-  // Blocks must not cut a group of m in two.
-  const step =
-    typeof pattern === "object" ? Math.max(1, Math.floor(blockColumns / pattern.of)) * pattern.of : blockColumns;
+  // Neither blocks nor strips must cut a group of m in two.
+  const group = typeof pattern === "object" ? pattern.of : 1;
+  const step = Math.max(1, Math.floor(blockColumns / group)) * group;
+  const strip = Math.max(1, Math.floor(stripColumns / group)) * group;
+  const diagonal = Float64Array.from({ length: columns }, (_, i) => factor.data[i * columns + i]!);
   let pruned = 0;
   for (let from = 0; from < columns; from += step) {
     const to = Math.min(from + step, columns);
     const width = to - from;
-    const diagonal = Float64Array.from({ length: width }, (_, i) => factor.data[(from + i) * columns + from + i]!);
     // Counts that add up to the whole's, whatever each block's share rounds to.
     const perSpan = pattern === "row" ? 1 : rows;
     const target = Math.round(to * perSpan * sparsity) - pruned;
     pruned += target;
     const share = target / (width * perSpan);
-    const block = new Float32Array(rows * width);
-    for (let row = 0; row < rows; row++)
-      block.set(data.subarray(row * columns + from, row * columns + to), row * width);
-    const errors = compensate(block, diagonal, factor, from, pattern, share);
-    for (let row = 0; row < rows; row++) data.set(block.subarray(row * width, (row + 1) * width), row * columns + from);
-    if (to === columns) break;
-    const right = new Float32Array(width * (columns - to));
-    for (let i = 0; i < width; i++) {
-      right.set(factor.data.subarray((from + i) * columns + to, (from + i + 1) * columns), i * (columns - to));
+    // 0 = goes. Groups are marked later, by what the columns before them have left.
+    const marks = new Float32Array(rows * width).fill(1);
+    if (typeof pattern === "string") {
+      const scores = Float32Array.from(marks, (_, index) => {
+        const column = from + (index % width);
+        return (data[Math.floor(index / width) * columns + column]! / diagonal[column]!) ** 2;
+      });
+      zeroLowest(marks, scores, width, pattern, share);
     }
-    const change = await multiply(
-      { rows, columns: width, data: errors },
-      { rows: width, columns: columns - to, data: right },
-    );
-    for (let row = 0; row < rows; row++) {
-      for (let column = to; column < columns; column++) {
-        data[row * columns + column]! -= change.data[row * (columns - to) + column - to]!;
+    const errors = new Float32Array(rows * width);
+    for (let start = from; start < to; start += strip) {
+      const end = Math.min(start + strip, to);
+      for (let row = 0; row < rows; row++) {
+        const at = row * columns;
+        for (let column = start; column < end; column++) {
+          const index = row * width + column - from;
+          if (typeof pattern === "object" && (column - from) % pattern.of === 0) {
+            const group = marks.subarray(index, index + pattern.of);
+            const scores = Float32Array.from(group, (_, k) => (data[at + column + k]! / diagonal[column + k]!) ** 2);
+            zeroLowest(group, scores, pattern.of, pattern, share);
+          }
+          if (marks[index] !== 0) continue;
+          const error = data[at + column]! / diagonal[column]!;
+          errors[index] = error;
+          data[at + column] = 0;
+          const factors = column * columns;
+          for (let right = column + 1; right < end; right++) data[at + right]! -= error * factor.data[factors + right]!;
+        }
       }
+      if (end === to) break;
+      const own = { rows, columns: width, data: errors };
+      await takeOver(weights, cut(own, 0, rows, start - from, end - from), cut(factor, start, end, end, to), end);
+    }
+    if (to < columns) {
+      await takeOver(weights, { rows, columns: width, data: errors }, cut(factor, from, to, to, columns), to);
     }
   }
 }
 
-/** Prunes one block and moves its errors to the right within it. Returns the errors, for what lies right of it. */
-function compensate(
-  block: Float32Array,
-  diagonal: Float64Array,
-  factor: Matrix,
-  from: number,
-  pattern: SpanPattern,
-  share: number,
-): Float32Array {
-  const width = diagonal.length;
-  const errors = new Float32Array(block.length);
-  const score = (row: number, i: number) => (block[row * width + i]! / diagonal[i]!) ** 2;
-  // A kept weight stays where its score is finite and above the lowest; marks: 0 = goes.
-  const marks = new Float32Array(block.length).fill(1);
-  if (typeof pattern === "string") {
-    const scores = new Float32Array(block.length);
-    for (let index = 0; index < block.length; index++) scores[index] = (block[index]! / diagonal[index % width]!) ** 2;
-    zeroLowest(marks, scores, width, pattern, share);
+/** Lets the columns from `first` on take over what the errors of columns to their left put on them. */
+async function takeOver({ columns, data }: Matrix, errors: Matrix, factors: Matrix, first: number): Promise<void> {
+  const change = await multiply(errors, factors);
+  for (let row = 0; row < change.rows; row++) {
+    const at = row * columns + first;
+    for (let i = 0; i < change.columns; i++) data[at + i]! -= change.data[row * change.columns + i]!;
   }
-  for (let at = 0; at < block.length; at += width) {
-    for (let i = 0; i < width; i++) {
-      if (typeof pattern === "object" && i % pattern.of === 0) {
-        const group = marks.subarray(at + i, at + i + pattern.of);
-        const scores = Float32Array.from(group, (_, k) => score(at / width, i + k));
-        zeroLowest(group, scores, pattern.of, pattern, share);
-      }
-      if (marks[at + i] !== 0) continue;
-      const error = block[at + i]! / diagonal[i]!;
-      errors[at + i] = error;
-      block[at + i] = 0;
-      const row = (from + i) * factor.columns + from;
-      for (let j = i + 1; j < width; j++) block[at + j]! -= error * factor.data[row + j]!;
-    }
-  }
-  return errors;
 }
