@@ -7,6 +7,7 @@ import { writeFileAtomic } from "../src/files/atomic.ts";
 import { type ChoiceTask, evaluate, type LanguageModel, loadLanguageModel, openCheckpoint } from "../src/index.ts";
 import { defaultModel } from "../src/open-checkpoint.ts";
 import { axis, makeFigure, seriesColors } from "../src/report/figure.ts";
+import { explainErrors } from "./explain-error.ts";
 import { parseWhole } from "./options.ts";
 
 const help = `usage: npm run bench:growth -- [options]
@@ -20,6 +21,7 @@ const help = `usage: npm run bench:growth -- [options]
 Scores made-up documents with four choices of one word each, after one warm run, and prints milliseconds a document and the memory that the process held
 at most up to then.`;
 
+explainErrors("bench:growth");
 const { values } = parseArgs({
   options: {
     model: { type: "string", default: defaultModel },

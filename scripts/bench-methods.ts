@@ -10,6 +10,7 @@ import { parseJsonObject } from "../src/files/json.ts";
 import { compare, loadLanguageModel, openCheckpoint, type PruneOptions, prune } from "../src/index.ts";
 import { defaultModel } from "../src/open-checkpoint.ts";
 import { loadCalibration } from "../src/prune/calibration.ts";
+import { explainErrors } from "./explain-error.ts";
 import { parseLimit, parseWhole } from "./options.ts";
 import { terminalProgress } from "./progress.ts";
 
@@ -27,6 +28,7 @@ Each recipe is the options of prune, as JSON; {} is the dense model. Prints a ro
 95 % interval and the mid-p of McNemar's test against ${baseline} on the same documents. Finished prunings and answers are kept in the cache, so a stopped run
 goes on where it was; pruning's time and peak memory are those of this run, which may have read them from there.`;
 
+explainErrors("bench:methods");
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {

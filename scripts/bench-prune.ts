@@ -11,6 +11,7 @@ import { writeCheckpoint } from "../src/checkpoint/write.ts";
 import { linearLayers, planPruning, type WeightOptions } from "../src/prune/options.ts";
 import { allocateWeights } from "../src/prune/shared-weights.ts";
 import { tensorsInScope } from "../src/prune/sparsity.ts";
+import { explainErrors } from "./explain-error.ts";
 
 const help = `usage: npm run bench:prune -- [options]
 
@@ -28,6 +29,7 @@ const benchmarks: WeightOptions[] = [
   { method: "random", sparsity: 0.5 },
 ];
 
+explainErrors("bench:prune");
 const { values } = parseArgs({
   options: {
     model: { type: "string" },

@@ -12,6 +12,7 @@ import { TreeBuilder } from "../src/model/token-tree.ts";
 import { weightsFolder } from "../src/model/weights.ts";
 import { openSession } from "../src/onnx/session.ts";
 import { defaultModel } from "../src/open-checkpoint.ts";
+import { explainErrors } from "./explain-error.ts";
 import { matrixProductRate } from "./matrix-product.ts";
 
 const cardTasks = [
@@ -52,6 +53,7 @@ sys.argv = [script, *arguments]
 runpy.run_path(script, run_name="__main__")
 `;
 
+explainErrors("bench:score");
 const { values } = parseArgs({
   options: {
     model: { type: "string", default: defaultModel },

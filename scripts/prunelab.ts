@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The command `prunelab`: finds the subcommand, runs it, and tells a failure in one sentence. */
-import { KernelError } from "../kernel/errors.ts";
 import { PrunelabError } from "../src/errors.ts";
 import { packageVersion } from "../src/files/package-root.ts";
+import { explainError } from "./explain-error.ts";
 
 interface Command {
   readonly summary: string;
@@ -69,11 +69,4 @@ async function main([name, ...args]: string[]): Promise<void> {
   await command.run(args);
 }
 
-main(process.argv.slice(2)).catch((error: unknown) => {
-  // parseArgs' errors are the user's mistakes too.
-  const isUsage =
-    error instanceof TypeError && String((error as NodeJS.ErrnoException).code).startsWith("ERR_PARSE_ARGS");
-  const isExpected = error instanceof PrunelabError || error instanceof KernelError || isUsage;
-  console.error(isExpected ? `prunelab: ${(error as Error).message}` : error);
-  process.exitCode = isUsage ? 2 : ((error as { exitCode?: number }).exitCode ?? 1);
-});
+main(process.argv.slice(2)).catch((error: unknown) => explainError("prunelab", error));

@@ -133,14 +133,14 @@ function nameInBlock(name: string): string {
   return name.replace(/^model\.layers\.\d+\./, "");
 }
 
-/** Equal keys mean equal results, whatever the device. The number is the method's code's, to be raised when its results change. */
+/** Equal keys mean equal results, whatever the device. The number is the code's, to be raised when results change. */
 async function runKey(
   dense: Checkpoint,
   infos: readonly TensorInfo[],
   { calibration: _, scope: __, device: ___, ...plan }: CalibratedPlan,
   { digest }: Calibration,
 ): Promise<string> {
-  const parts = [plan.method === "ria" ? 3 : 2, await dense.digest(), digest, plan, infos.map(({ name }) => name)];
+  const parts = [3, await dense.digest(), digest, plan, infos.map(({ name }) => name)];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
 }
 
