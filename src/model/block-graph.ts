@@ -48,9 +48,7 @@ export function buildBlockGraph(
   const observed = (x: Value, columns: number) => {
     if (!skipFirst) return x;
     const split = graph.op("Concat", [shape, graph.constant("int64", [columns])], { axis: 0 });
-    const one = graph.constant("int64", [1]);
-    const end = graph.constant("int64", [Number.MAX_SAFE_INTEGER]);
-    const rest = graph.op("Slice", [graph.op("Reshape", [x, split]), one, end, one]);
+    const rest = graph.slice(graph.op("Reshape", [x, split]), 1, 1);
     return graph.op("Reshape", [rest, graph.constant("int64", [-1, columns])]);
   };
   const sum = (x: Value) => graph.op("ReduceSum", [x, graph.constant("int64", [0])], { keepdims: 0 });
@@ -105,14 +103,14 @@ function causalSpans(tokens: number, window: number): AttentionSpan[] {
 
 /** xᵀ x of `x` `[rows, columns]` in panels of rows, each as far as its last diagonal element; zeros fill what is left. */
 function addGram(graph: GraphBuilder, x: Value, columns: number): Value {
-  const size = (...sizes: number[]) => graph.constant("int64", sizes);
   const transposed = graph.op("Transpose", [x], { perm: [1, 0] });
-  const top = (from: number, to: number) => graph.op("Slice", [transposed, size(from), size(to), size(0)]);
   const panels: Value[] = [];
   for (let from = 0; from < columns; from += panelColumns) {
     const to = Math.min(columns, from + panelColumns);
-    const panel = graph.op("Gemm", [top(from, to), top(0, to)], { transB: 1 });
-    panels.push(graph.op("Pad", [panel, size(0, 0, 0, columns - to)]));
+    const panel = graph.op("Gemm", [graph.slice(transposed, 0, from, to), graph.slice(transposed, 0, 0, to)], {
+      transB: 1,
+    });
+    panels.push(graph.op("Pad", [panel, graph.constant("int64", [0, 0, 0, columns - to])]));
   }
   return graph.op("Concat", panels, { axis: 0 });
 }

@@ -53,9 +53,6 @@ export function addBlock(graph: GraphBuilder, x: Value, around: BlockSurrounding
   const split = (x: Value, count: number) =>
     graph.op("Reshape", [x, graph.op("Concat", [tokens, size(count, headSize)], { axis: 0 })]);
 
-  const slice = (x: Value, axis: number, from: number, to: number) =>
-    graph.op("Slice", [x, size(from), size(to), size(axis)]);
-
   const attend = (queries: Value, keys: Value, values: Value, mask: Value) => {
     // The query heads that share a key head are stacked below each other: [batch, kv heads, group × tokens, head_dim].
     const stacked = graph.op("Reshape", [queries, size(0, kvHeads, -1, headSize)]);
@@ -80,10 +77,10 @@ export function addBlock(graph: GraphBuilder, x: Value, around: BlockSurrounding
           "Concat",
           spans.map(({ from, to, firstKey }) =>
             attend(
-              slice(rotated, 2, from, to),
-              slice(allKeys, 2, firstKey, to),
-              slice(allValues, 2, firstKey, to),
-              slice(slice(mask, 2, from, to), 3, firstKey, to),
+              graph.slice(rotated, 2, from, to),
+              graph.slice(allKeys, 2, firstKey, to),
+              graph.slice(allValues, 2, firstKey, to),
+              graph.slice(graph.slice(mask, 2, from, to), 3, firstKey, to),
             ),
           ),
           { axis: 2 },

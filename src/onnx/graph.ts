@@ -111,6 +111,11 @@ export class GraphBuilder {
     return output;
   }
 
+  /** Adds the part of `x` from `from` to `to`, exclusive, along one axis; to the end unless given. */
+  slice(x: Value, axis: number, from: number, to: number = Number.MAX_SAFE_INTEGER): Value {
+    return this.op("Slice", [x, ...[from, to, axis].map((value) => this.constant("int64", [value]))]);
+  }
+
   /** The ONNX model, encoded: what its outputs need, and no more. */
   encode(name: string): Uint8Array {
     // Operators stand after those whose values they take, so one way back finds all that is needed.

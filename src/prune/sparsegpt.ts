@@ -64,21 +64,9 @@ export async function pruneSparseGpt(
     for (let start = from; start < to; start += strip) {
       const end = Math.min(start + strip, to);
       for (let row = 0; row < rows; row++) {
-        const at = row * columns;
-        for (let column = start; column < end; column++) {
-          const index = row * width + column - from;
-          if (typeof pattern === "object" && (column - from) % pattern.of === 0) {
-            const group = marks.subarray(index, index + pattern.of);
-            const scores = Float32Array.from(group, (_, k) => (data[at + column + k]! / diagonal[column + k]!) ** 2);
-            zeroLowest(group, scores, pattern.of, pattern, share);
-          }
-          if (marks[index] !== 0) continue;
-          const error = data[at + column]! / diagonal[column]!;
-          errors[index] = error;
-          data[at + column] = 0;
-          const factors = column * columns;
-          for (let right = column + 1; right < end; right++) data[at + right]! -= error * factor.data[factors + right]!;
-        }
+        const ofRow = (values: Float32Array) => values.subarray(row * width + start - from, row * width + end - from);
+        const own = data.subarray(row * columns + start, row * columns + end);
+        pruneStrip(own, ofRow(marks), ofRow(errors), { diagonal, factor, start, pattern, share });
       }
       if (end === to) break;
       const own = { rows, columns: width, data: errors };
@@ -87,6 +75,37 @@ export async function pruneSparseGpt(
     if (to < columns) {
       await takeOver(weights, { rows, columns: width, data: errors }, cut(factor, from, to, to, columns), to);
     }
+  }
+}
+
+/**
+ * Zeroes what is marked in one row of a strip, keeps the errors, and lets the row's weights to the right within the strip take them over.
+ * Groups are marked as they are reached. `start` is the strip's first column.
+ */
+function pruneStrip(
+  weights: Float32Array,
+  marks: Float32Array,
+  errors: Float32Array,
+  {
+    diagonal,
+    factor,
+    start,
+    pattern,
+    share,
+  }: { diagonal: Float64Array; factor: Matrix; start: number; pattern: SpanPattern; share: number },
+): void {
+  for (let i = 0; i < weights.length; i++) {
+    if (typeof pattern === "object" && i % pattern.of === 0) {
+      const marksOfGroup = marks.subarray(i, i + pattern.of);
+      const scores = Float32Array.from(marksOfGroup, (_, k) => (weights[i + k]! / diagonal[start + i + k]!) ** 2);
+      zeroLowest(marksOfGroup, scores, pattern.of, pattern, share);
+    }
+    if (marks[i] !== 0) continue;
+    const error = weights[i]! / diagonal[start + i]!;
+    errors[i] = error;
+    weights[i] = 0;
+    const factors = (start + i) * factor.columns + start;
+    for (let right = i + 1; right < weights.length; right++) weights[right]! -= error * factor.data[factors + right]!;
   }
 }
 
