@@ -35,7 +35,7 @@ export async function openGpu({ allowSoftware }: { readonly allowSoftware: boole
   return { device, kernels, implementation };
 }
 
-/** A run of weights of one tensor that is on the device at once. */
+/** A run of weights of one tensor that is on the device as one buffer. */
 interface Piece {
   readonly data: Uint16Array;
   readonly firstIndex: number;
@@ -43,8 +43,26 @@ interface Piece {
   readonly columns: number;
 }
 
+/** Spans of weights that are selected from each for itself: many in one piece, or one that takes several pieces. */
+interface Job {
+  readonly pieces: readonly Piece[];
+  /** Weights of a span, in each piece. */
+  readonly spanIn: (piece: Piece) => number;
+  /** How many are to go from each span. */
+  readonly counts: readonly number[];
+  readonly steps: readonly Step[];
+}
+
+/** Entry points that run on a piece, in order. */
+interface Step {
+  readonly piece: Piece;
+  readonly names: readonly EntryPoint[];
+}
+
+type EntryPoint = keyof typeof entryPoints;
+
 export interface GpuOptions {
-  /** Of a tensor on the device at once. Default 2^27. */
+  /** Of a tensor in one buffer; twice as many are on the device at once. Default 2^27. */
   readonly pieceBytes?: number;
 }
 
@@ -58,19 +76,32 @@ export async function pruneOnGpu(
   selection: Selection,
   { pieceBytes = defaultPieceBytes }: GpuOptions = {},
 ): Promise<void> {
+  const atOnce = 2 * pieceBytes;
+  let group: Job[] = [];
+  for (const job of jobsOf(tensors, selection, pieceBytes)) {
+    if (group.length > 0 && bytesOf([...group, job]) > atOnce) {
+      await pruneGroup(kernels, group, atOnce);
+      group = [];
+    }
+    group.push(job);
+  }
+  await pruneGroup(kernels, group, atOnce);
+}
+
+function* jobsOf(tensors: readonly Tensor[], selection: Selection, pieceBytes: number): Generator<Job> {
   const filled = tensors.filter(({ data }) => data.length > 0);
   const digits = selection.method === "magnitude" ? 2 : 4; // the lower 16 bits of magnitudes are zero
   const pieceLength = Math.floor(pieceBytes / 2);
   if (selection.pattern === "global") {
     const total = filled.reduce((sum, { data }) => sum + data.length, 0);
     const pieces = filled.flatMap((tensor) => piecesOf(tensor, taskOf(tensor, selection), pieceLength));
-    await pruneTogether(kernels, pieces, Math.round(total * selection.sparsity), digits);
+    yield together(pieces, Math.round(total * selection.sparsity), digits);
     return;
   }
   for (const tensor of filled) {
     const task = taskOf(tensor, selection);
     if (task.span === tensor.data.length) {
-      await pruneTogether(kernels, piecesOf(tensor, task, pieceLength), task.count, digits);
+      yield together(piecesOf(tensor, task, pieceLength), task.count, digits);
       continue;
     }
     // bins take 1 KiB a span, and must fit as well; an even number of spans begins at a whole word
@@ -79,7 +110,7 @@ export async function pruneOnGpu(
       task.span <= rankedSpan ? Infinity : pieceBytes / (4 * binsPerSpan),
     );
     const length = Math.max(2 * Math.floor(spans / 2), 2) * task.span;
-    for (const piece of piecesOf(tensor, task, length)) await pruneSpans(kernels, piece, digits);
+    for (const piece of piecesOf(tensor, task, length)) yield spanBySpan(piece, digits);
   }
 }
 
@@ -93,40 +124,43 @@ function piecesOf({ data, shape }: Tensor, task: PruningTask, pieceLength: numbe
   }));
 }
 
+const zeroing = ["countTies", "shareTies", "zeroBelow"] as const;
+
 /** Zeroes the `count` lowest scores of all pieces together. */
-async function pruneTogether(kernels: Kernels, pieces: readonly Piece[], count: number, digits: number): Promise<void> {
-  const spans = kernels.createSpans([count]);
-  const zeroing = ["countTies", "shareTies", "zeroBelow"] as const;
-  const run = (piece: Piece, names: readonly EntryPoint[], download: boolean) =>
-    kernels.run(piece, piece.data.length, spans, names, download);
-  if (pieces.length === 1) await run(pieces[0]!, [...countingOf(digits), ...zeroing], true);
-  else {
-    for (let digit = 0; digit < digits; digit++) {
-      for (const piece of pieces) {
-        await run(piece, piece === pieces.at(-1) ? ["countDigits", "pickBin"] : ["countDigits"], false);
-      }
-    }
-    for (const piece of pieces) await run(piece, zeroing, true);
-  }
-  spans.destroy();
+function together(pieces: readonly Piece[], count: number, digits: number): Job {
+  const last = pieces.at(-1);
+  const counting = pieces.map(
+    (piece): Step => ({ piece, names: ["countDigits", ...(piece === last ? ["pickBin" as const] : [])] }),
+  );
+  const steps = [...new Array(digits).fill(counting).flat(), ...pieces.map((piece) => ({ piece, names: zeroing }))];
+  return { pieces, spanIn: ({ data }) => data.length, counts: [count], steps };
 }
 
 /** Zeroes the lowest scores of each span of a piece. */
-async function pruneSpans(kernels: Kernels, piece: Piece, digits: number): Promise<void> {
+function spanBySpan(piece: Piece, digits: number): Job {
   const { span, count } = piece.task;
   const byRank = span <= rankedSpan;
-  const spans = kernels.createSpans(byRank ? [0] : new Array(piece.data.length / span).fill(count));
-  const names = byRank
-    ? (["zeroByRank"] as const)
-    : ([...countingOf(digits), "countTies", "shareTies", "zeroBelow"] as const);
-  await kernels.run(piece, span, spans, names, true);
-  spans.destroy();
+  const counting = new Array(digits).fill(["countDigits", "pickBin"]).flat();
+  return {
+    pieces: [piece],
+    spanIn: () => span,
+    counts: byRank ? [0] : new Array(piece.data.length / span).fill(count),
+    steps: [{ piece, names: byRank ? ["zeroByRank"] : [...counting, ...zeroing] }],
+  };
 }
 
-type EntryPoint = keyof typeof entryPoints;
+function bytesOf(jobs: readonly Job[]): number {
+  return jobs.flatMap(({ pieces }) => pieces).reduce((sum, { data }) => sum + data.byteLength, 0);
+}
 
-function countingOf(digits: number): EntryPoint[] {
-  return Array.from({ length: digits }, () => ["countDigits", "pickBin"] as const).flat();
+/** Runs jobs at once, so that they wait for the device once; one that is too large for that goes piece by piece. */
+async function pruneGroup(kernels: Kernels, jobs: readonly Job[], atOnce: number): Promise<void> {
+  const spans = jobs.map(({ counts }) => kernels.createSpans(counts));
+  const steps = jobs.flatMap((job, index) =>
+    job.steps.map((step) => ({ ...step, span: job.spanIn(step.piece), spans: spans[index]! })),
+  );
+  for (const visit of bytesOf(jobs) > atOnce ? steps.map((step) => [step]) : [steps]) await kernels.run(visit);
+  for (const each of spans) each.destroy();
 }
 
 /** What the device knows of each span: the state of its selection, and 256 bins. */
@@ -139,8 +173,8 @@ interface Spans {
 interface Kernels {
   /** One span for each number of weights that are to go. */
   createSpans(counts: readonly number[]): Spans;
-  /** Runs entry points on a piece, in order, and, where asked, copies the weights back once all has gone well. */
-  run(piece: Piece, span: number, spans: Spans, names: readonly EntryPoint[], download: boolean): Promise<void>;
+  /** Uploads the pieces, runs the steps in order, and once all has gone well copies back the weights that steps have zeroed. */
+  run(steps: readonly (Step & { readonly span: number; readonly spans: Spans })[]): Promise<void>;
 }
 
 function compileKernels(device: GPUDevice): Kernels {
@@ -156,10 +190,36 @@ function compileKernels(device: GPUDevice): Kernels {
 
   const createBuffer = (size: number) =>
     device.createBuffer({ size, usage: usage.storage | usage.uniform | usage.copyTo | usage.copyFrom });
-  const bufferOf = (numbers: Uint32Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Float32Array<ArrayBuffer>) => {
+  const bufferOf = (numbers: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) => {
     const buffer = createBuffer(numbers.byteLength);
     device.queue.writeBuffer(buffer, 0, numbers);
     return buffer;
+  };
+
+  /** The weights of a piece on the device, and what the shader reads and writes beside them. */
+  const upload = ({ data, firstIndex, task, columns }: Piece, span: number, { selections, bins }: Spans) => {
+    const spans = data.length / span;
+    const blocksPerSpan = Math.ceil(span / blockLength);
+    const blocks = spans * blocksPerSpan;
+    const { method, count, firstSeed, secondSeed } = task;
+    const numbers = [span, spans, blocksPerSpan, count, method, firstIndex, firstSeed, secondSeed, columns];
+    const weights = device.createBuffer({
+      size: 4 * Math.ceil(data.length / 2),
+      usage: usage.storage | usage.copyFrom,
+      mappedAtCreation: true,
+    });
+    new Uint16Array(weights.getMappedRange()).set(data);
+    weights.unmap();
+    const own = [bufferOf(Uint32Array.from(numbers)), createBuffer(4 * blocks), bufferOf(joinFactors(task.factors))];
+    const [parameters, tiesBefore, factors] = own;
+    const bindGroup = device.createBindGroup({
+      layout: bindGroupLayout,
+      entries: [parameters!, weights, selections, bins, tiesBefore!, factors!].map((buffer, binding) => ({
+        binding,
+        resource: { buffer },
+      })),
+    });
+    return { data, spans, blocks, weights, bindGroup, buffers: [weights, ...own] };
   };
 
   return {
@@ -169,44 +229,42 @@ function compileKernels(device: GPUDevice): Kernels {
       const destroy = () => [selections, bins].forEach((buffer) => void buffer.destroy());
       return { selections, bins, destroy };
     },
-    run: async ({ data, firstIndex, task, columns }, span, { selections, bins }, names, download) => {
-      const spans = data.length / span;
-      const blocksPerSpan = Math.ceil(span / blockLength);
-      const blocks = spans * blocksPerSpan;
-      const words = new Uint16Array(2 * Math.ceil(data.length / 2));
-      words.set(data);
-      const { method, count, firstSeed, secondSeed } = task;
-      const numbers = [span, spans, blocksPerSpan, count, method, firstIndex, firstSeed, secondSeed, columns];
+    run: async (steps) => {
+      const uploaded = new Map<Piece, ReturnType<typeof upload>>();
+      const zeroed = new Map<Piece, GPUBuffer>();
       await guarded(device, async () => {
-        const weights = bufferOf(words);
-        const parameters = bufferOf(Uint32Array.from(numbers));
-        const tiesBefore = createBuffer(4 * blocks);
-        const factors = bufferOf(joinFactors(task.factors));
-        const bindGroup = device.createBindGroup({
-          layout: bindGroupLayout,
-          entries: [parameters, weights, selections, bins, tiesBefore, factors].map((buffer, binding) => ({
-            binding,
-            resource: { buffer },
-          })),
-        });
-        const encoder = device.createCommandEncoder();
-        for (const name of names) {
-          const groups = entryPoints[name] === "blocks" ? blocks : Math.ceil(spans / 64);
-          const rows = Math.ceil(groups / largestDispatch);
-          const pass = encoder.beginComputePass();
-          pass.setPipeline(pipelines[name]!);
-          pass.setBindGroup(0, bindGroup);
-          pass.dispatchWorkgroups(Math.ceil(groups / rows), rows);
-          pass.end();
+        for (const { piece, span, spans } of steps) {
+          if (!uploaded.has(piece)) uploaded.set(piece, upload(piece, span, spans));
         }
-        const target = device.createBuffer({ size: words.byteLength, usage: usage.mapToRead | usage.copyTo });
-        if (download) encoder.copyBufferToBuffer(weights, 0, target, 0, words.byteLength);
+        const encoder = device.createCommandEncoder();
+        const pass = encoder.beginComputePass();
+        for (const { piece, names } of steps) {
+          const { spans, blocks, bindGroup } = uploaded.get(piece)!;
+          pass.setBindGroup(0, bindGroup);
+          for (const name of names) {
+            const groups = entryPoints[name] === "blocks" ? blocks : Math.ceil(spans / 64);
+            const rows = Math.ceil(groups / largestDispatch);
+            pass.setPipeline(pipelines[name]!);
+            pass.dispatchWorkgroups(Math.ceil(groups / rows), rows);
+          }
+        }
+        pass.end();
+        for (const { piece, names } of steps) {
+          if (!names.some((name) => name.startsWith("zero"))) continue;
+          const { weights } = uploaded.get(piece)!;
+          const target = device.createBuffer({ size: weights.size, usage: usage.mapToRead | usage.copyTo });
+          encoder.copyBufferToBuffer(weights, 0, target, 0, weights.size);
+          zeroed.set(piece, target);
+        }
         device.queue.submit([encoder.finish()]);
-        await target.mapAsync(usage.mapToRead);
-        words.set(new Uint16Array(target.getMappedRange()));
-        for (const buffer of [weights, parameters, tiesBefore, factors, target]) buffer.destroy();
+        const mapped = [...zeroed.values()].map((target) => target.mapAsync(usage.mapToRead));
+        await Promise.all([device.queue.onSubmittedWorkDone(), ...mapped]);
       });
-      if (download) data.set(words.subarray(0, data.length));
+      for (const [{ data }, target] of zeroed) {
+        data.set(new Uint16Array(target.getMappedRange()).subarray(0, data.length));
+        target.destroy();
+      }
+      for (const { buffers } of uploaded.values()) for (const buffer of buffers) buffer.destroy();
     },
   };
 }
