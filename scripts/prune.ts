@@ -21,7 +21,7 @@ const help = `usage: prunelab prune --output <folder> [options]
 --sparsity <share>     in [0, 1); default 0.5
 --pattern <name>       where the least important are sought: tensor (default), row (default for wanda), global, or n:m such as 2:4
 --scope <regexp>       names of the tensors to prune; default: the linear layers inside the blocks
---device <name>        where magnitude, random, wanda and ria select: cpu (default), auto or webgpu
+--device <name>        where magnitude, random, wanda and ria select: cpu (default), webgpu, or auto, a GPU for wanda and ria where there is one
 --onnx                 also write the ONNX graph that transformers.js loads
 
 All methods but magnitude and random look at inputs, on calibration windows. So do these, which work with magnitude too:

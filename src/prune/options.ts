@@ -64,8 +64,8 @@ export interface PruneOptions {
   readonly seed?: number;
   /**
    * Where `"magnitude"`, `"random"`, `"wanda"` and `"ria"` score and select; what else there is to do, and the other methods, run on the CPU.
-   * Default `"cpu"`, the fastest for weights that come from memory. `"webgpu"` takes a GPU, or a software renderer; `"auto"` a GPU where
-   * there is one. Without a device, or if it fails, the CPU takes over.
+   * Default `"cpu"`. `"webgpu"` takes a GPU, or a software renderer; `"auto"` a GPU where there is one and it is likely to be faster: for
+   * `"wanda"` and `"ria"`. Without a device, or if it fails, the CPU takes over.
    */
   readonly device?: PruningDevice;
   readonly onProgress?: OnProgress;

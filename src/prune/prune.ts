@@ -50,7 +50,8 @@ export async function prune(dense: Checkpoint, options: PruneOptions): Promise<P
     data.set((await dense.read(name)).data);
   }
   const before = await weights.countZeros();
-  const device = await openDevice(plan.device, options);
+  // These scores need weights alone, and to bring those to a GPU and back takes longer than all that the CPU has to do.
+  const device = await openDevice(plan.device === "auto" ? "cpu" : plan.device, options);
   const onGpu = (gpu: Gpu) => pruneOnGpu(gpu, weights.tensors, plan);
   await device.run(onGpu, () => weights.prune(plan)).finally(device.close);
   const after = await weights.countZeros();
