@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { openMemoryMeter } from "../kernel/headless/memory-meter.ts";
 import { openCheckpoint, writeCheckpoint } from "../src/index.ts";
-import { buildGemma3 } from "../src/model/gemma3.ts";
+import { buildGemma3, type Precision } from "../src/model/gemma3.ts";
 import { releaseScorer, scoreTrees } from "../src/model/score.ts";
 import { TreeBuilder } from "../src/model/token-tree.ts";
 import { weightsFolder } from "../src/model/weights.ts";
@@ -33,6 +33,7 @@ const help = `usage: npm run bench:score -- [options]
 --limit <n>              documents of each task; default 200
 --num-fewshot <n>        default 0; not with a peer
 --runs <n>               of ours, each a process of its own; default 3
+--int8                   also in int8, its answers beside those in float32
 --peer <script>          a Python script "MODEL OUT --tasks a,b --limit n" that runs lm-eval; started after ours, with the same weights
 --python <command>       that runs it; default python3
 --batch-sizes <a,b>      of the peer; default 1,8
@@ -61,6 +62,7 @@ const { values } = parseArgs({
     limit: { type: "string", default: "200" },
     "num-fewshot": { type: "string", default: "0" },
     runs: { type: "string", default: "3" },
+    int8: { type: "boolean", default: false },
     peer: { type: "string" },
     python: { type: "string", default: "python3" },
     "batch-sizes": { type: "string", default: "1,8" },
@@ -97,28 +99,38 @@ async function bench(): Promise<void> {
 
     console.log("\n| | wall, s | peak memory, GB | same answers | worst log-likelihood |");
     console.log("|---|---:|---:|---:|---:|");
-    const ours: Run[] = [];
-    for (let run = 0; run < Number(values.runs); run++) {
-      const folder = join(work, `ours-${run}`);
-      const command = [
-        "dist/scripts/prunelab.js",
-        "evaluate",
-        "--fresh",
-        "--model",
-        values.model,
-        "--tasks",
-        values.tasks,
-      ];
-      command.push("--limit", values.limit, "--num-fewshot", values["num-fewshot"], "--output", folder);
-      ours.push(await timed(process.execPath, command, folder));
+    const median = await medianOfOurs(work, "float32");
+    console.log(`| prunelab, median of ${values.runs} | ${cells(median)} | | |`);
+    if (values.int8) {
+      const int8 = await medianOfOurs(work, "int8");
+      const { same, documents, worst } = compareAnswers(median.folder, int8.folder);
+      console.log(`| prunelab, int8 | ${cells(int8)} | ${same} of ${documents} | ${worst.toExponential(1)} |`);
     }
-    ours.sort((a, b) => a.seconds - b.seconds);
-    const median = ours[Math.floor(ours.length / 2)]!;
-    console.log(`| prunelab, median of ${ours.length} | ${cells(median)} | | |`);
     if (values.peer) await comparePeer(work, values.peer, median);
   } finally {
     rmSync(work, { recursive: true });
   }
+}
+
+async function medianOfOurs(work: string, precision: Precision): Promise<Run> {
+  const runs: Run[] = [];
+  for (let run = 0; run < Number(values.runs); run++) {
+    const folder = join(work, `ours-${precision}-${run}`);
+    const command = [
+      "dist/scripts/prunelab.js",
+      "evaluate",
+      "--fresh",
+      "--model",
+      values.model,
+      "--tasks",
+      values.tasks,
+    ];
+    command.push("--limit", values.limit, "--num-fewshot", values["num-fewshot"], "--output", folder);
+    command.push("--precision", precision);
+    runs.push(await timed(process.execPath, command, folder));
+  }
+  runs.sort((a, b) => a.seconds - b.seconds);
+  return runs[Math.floor(runs.length / 2)]!;
 }
 
 async function comparePeer(work: string, peer: string, ours: Run): Promise<void> {

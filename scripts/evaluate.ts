@@ -12,6 +12,7 @@ const help = `usage: prunelab evaluate [options]
 
 --model <id or path>   default ${defaultModel}
 --device <name>        cpu, webgpu, cuda, dml or coreml; default cpu
+--precision <name>     float32 (default) or int8, faster and with some answers changed
 --tasks <a,b>          lm-eval's names of tasks and groups; default hellaswag
 --num-fewshot <n>      solved examples before each question; default 0
 --limit <n>            first n documents of each task, a share below 1, or all; default all
@@ -28,6 +29,7 @@ export async function runEvaluate(args: string[]): Promise<void> {
     options: {
       model: { type: "string", default: defaultModel },
       device: { type: "string", default: "cpu" },
+      precision: { type: "string", default: "float32" },
       tasks: { type: "string", default: "hellaswag" },
       "num-fewshot": { type: "string", default: "0" },
       limit: { type: "string", default: "all" },
@@ -54,8 +56,9 @@ export async function runEvaluate(args: string[]): Promise<void> {
   };
   const { onProgress, note, finish } = terminalProgress();
   const model = await loadLanguageModel(await openCheckpoint(values.model, { onProgress, onNotice: note }), {
-    // The library checks the name.
+    // The library checks the names.
     device: values.device as LoadOptions["device"] & string,
+    precision: values.precision as LoadOptions["precision"] & string,
     onProgress,
   });
   const evaluation = await evaluate(model, values.tasks.split(","), { ...options, onProgress });

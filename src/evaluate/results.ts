@@ -79,7 +79,7 @@ export function resultsFile(
       model: "prunelab",
       model_args: { pretrained: model.name },
       model_num_parameters: model.parameterCount,
-      model_dtype: "float32",
+      model_dtype: model.precision,
       model_revision: "",
       model_sha: "",
       batch_size: "auto",

@@ -28,9 +28,14 @@ export interface BlockSurroundings {
   readonly cached?: (what: "key" | "value", now: Value) => Value;
   /** What is still needed after attention has mixed the tokens; all unless given. */
   readonly kept?: (x: Value) => Value;
+  /** Multiplies by a linear layer's weight; a float32 product unless given. */
+  readonly multiply?: Linear;
   /** Sees the input of each linear layer, `[batch × tokens, in]`. */
   readonly onLinear?: (name: string, x: Value) => void;
 }
+
+/** `[rows, in]` and a weight `[out, in]` → `[rows, out]`. */
+export type Linear = (x: Value, weight: Value) => Value;
 
 /** Queries `from` to `to` look at no key outside `firstKey` to `to`. */
 export interface AttentionSpan {
@@ -42,12 +47,13 @@ export interface AttentionSpan {
 /** Adds a block to the graph: flat hidden states in, flat hidden states out. */
 export function addBlock(graph: GraphBuilder, x: Value, around: BlockSurroundings): Value {
   const { config, tokens, weight, rotate, mask, spans, onLinear, kept = (x) => x, cached = (_, now) => now } = around;
+  const { multiply = float32Linear(graph) } = around;
   const { num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headSize } = config;
   const size = (...sizes: number[]) => graph.constant("int64", sizes);
   const norm = (x: Value, name: string) => addNorm(graph, config, x, weight(name));
   const linear = (x: Value, name: string) => {
     onLinear?.(name, x);
-    return graph.op("Gemm", [x, weight(name)], { transB: 1 });
+    return multiply(x, weight(name));
   };
   const headsFirst = (x: Value) => graph.op("Transpose", [x], { perm: [0, 2, 1, 3] });
   const split = (x: Value, count: number) =>
@@ -98,6 +104,11 @@ export function addBlock(graph: GraphBuilder, x: Value, around: BlockSurrounding
   const middle = graph.op("Add", [kept(x), norm(attended, "post_attention_layernorm")]);
   const transformed = mlp(norm(middle, "pre_feedforward_layernorm"));
   return graph.op("Add", [middle, norm(transformed, "post_feedforward_layernorm")]);
+}
+
+/** Linear layers as one product with the checkpoint's weight as it is. */
+export function float32Linear(graph: GraphBuilder): Linear {
+  return (x, weight) => graph.op("Gemm", [x, weight], { transB: 1 });
 }
 
 /** RMSNorm over the last dimension; `weight` is 1 + w. */

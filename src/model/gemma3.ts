@@ -12,7 +12,10 @@ import type { Gemma3Config } from "../checkpoint/config.ts";
 import { elementCount } from "../checkpoint/tensor.ts";
 import { gemma3Tensors } from "../checkpoint/tensor-names.ts";
 import { type ExternalWeight, GraphBuilder, type Value, type WeightLayout } from "../onnx/graph.ts";
-import { addBlock, addNorm, addRotation, type LayerType } from "./gemma3-block.ts";
+import { addBlock, addNorm, addRotation, float32Linear, type LayerType } from "./gemma3-block.ts";
+import { int8Linear } from "./int8-linear.ts";
+import { int8Layout } from "./int8-weights.ts";
+import { addScoreHead, headParts } from "./score-head.ts";
 
 /** The file that the graphs expect beside them (or in memory under this name). */
 export const weightsFile = "model.onnx_data";
@@ -31,13 +34,30 @@ export function weightLayout(config: Gemma3Config): WeightLayout {
   return layout;
 }
 
+/** The parts of the embedding that the scoring head reads, which lie within it. */
+function headLayout(config: Gemma3Config, { offset }: ExternalWeight): WeightLayout {
+  const rowBytes = config.hidden_size * 4;
+  return new Map(
+    headParts(config).map(({ from, to, weight }) => [
+      weight,
+      { shape: [to - from, config.hidden_size], offset: offset + from * rowBytes },
+    ]),
+  );
+}
+
 /** The length of the external data file. */
 export function weightBytes(layout: WeightLayout): number {
-  return Math.max(...[...layout.values()].map(({ shape, offset }) => offset + elementCount(shape) * 4));
+  return Math.max(
+    ...[...layout.values()].map(({ shape, offset, type }) => offset + elementCount(shape) * (type === "int8" ? 1 : 4)),
+  );
 }
 
 /** Which of the graphs. */
 export type Gemma3Graph = "generate" | "score" | "score-head";
+
+/** What linear layers and the scoring head compute in. In int8, the weights of int8-weights.ts lie beside the others. */
+export const precisions = ["float32", "int8"] as const;
+export type Precision = (typeof precisions)[number];
 
 /**
  * Builds one of the graphs; the same for every model of a config.
@@ -52,11 +72,16 @@ export type Gemma3Graph = "generate" | "score" | "score-head";
  * `score-head`: inputs `hidden` (as above), `targets` (int64 `[pairs, 2]`: row, token id); outputs `logprobs` (float32 `[pairs]`, natural
  * logarithm), `greedy` (bool `[pairs]`: no token is likelier).
  */
-export function buildGemma3(config: Gemma3Config, kind: Gemma3Graph): Uint8Array {
-  const graph = new GraphBuilder(weightLayout(config), weightsFile);
+export function buildGemma3(config: Gemma3Config, kind: Gemma3Graph, precision: Precision = "float32"): Uint8Array {
+  const weights = weightLayout(config);
+  const head = headLayout(config, weights.get("model.embed_tokens.weight")!);
+  const int8 = int8Layout(config);
+  const graph = new GraphBuilder(new Map([...weights, ...head, ...int8]), weightsFile);
+  const multiply = precision === "int8" ? int8Linear(graph, int8) : float32Linear(graph);
   const norm = (x: Value) => addNorm(graph, config, x, graph.weight("model.norm.weight"));
   if (kind === "score-head") {
-    scoreHead(graph, config, norm(graph.input("hidden", "float32", ["rows", config.hidden_size])));
+    const x = norm(graph.input("hidden", "float32", ["rows", config.hidden_size]));
+    addScoreHead(graph, config, { multiply, x, targets: graph.input("targets", "int64", ["pairs", 2]) });
     return graph.encode(`gemma3-${kind}`);
   }
   const inputIds = graph.input("input_ids", "int64", ["batch_size", "sequence_length"]);
@@ -85,6 +110,7 @@ export function buildGemma3(config: Gemma3Config, kind: Gemma3Graph): Uint8Array
       rotate: rotation(type),
       mask: masks[type],
       cached,
+      multiply,
       ...(positions && layer === config.num_hidden_layers - 1
         ? { kept: (x: Value) => graph.op("Gather", [x, positions]) }
         : {}),
@@ -108,31 +134,6 @@ export function embeddingScale(config: Gemma3Config): number {
   return Math.fround(Math.sqrt(config.hidden_size));
 }
 
-/** Normed hidden states at the scored positions → log-probabilities of the asked pairs of position and token. */
-function scoreHead(graph: GraphBuilder, config: Gemma3Config, x: Value): void {
-  const targets = graph.input("targets", "int64", ["pairs", 2]);
-  const logits = graph.op("Gemm", [x, graph.weight("model.embed_tokens.weight")], { transB: 1 });
-
-  // In two levels: a plain float32 sum over 262,144 values is 2e-4 off, enough to break agreement with lm-eval.
-  const [outer, inner] = nearSquare(config.vocab_size);
-  const grid = graph.op("Reshape", [logits, graph.constant("int64", [-1, outer, inner])]);
-  const peak = graph.op("ReduceMax", [grid, graph.constant("int64", [1, 2])]);
-  const inward = graph.op("ReduceSum", [
-    graph.op("Exp", [graph.op("Sub", [grid, peak])]),
-    graph.constant("int64", [2]),
-  ]);
-  const sum = graph.op("ReduceSum", [inward, graph.constant("int64", [1])]);
-  const flat = (value: Value) => graph.op("Reshape", [value, graph.constant("int64", [-1])]);
-  const peaks = flat(peak);
-  const normalizer = graph.op("Add", [flat(graph.op("Log", [sum])), peaks]);
-
-  const row = flat(graph.op("Gather", [targets, graph.constant("int64", [0])], { axis: 1 }));
-  const logit = graph.op("GatherND", [logits, targets]);
-  const logprobs = graph.op("Sub", [logit, graph.op("Gather", [normalizer, row])]);
-  graph.output("logprobs", logprobs, "float32", ["pairs"]);
-  graph.output("greedy", graph.op("Equal", [logit, graph.op("Gather", [peaks, row])]), "bool", ["pairs"]);
-}
-
 /** Hidden states → logits at the last `num_logits_to_keep` positions (0: all). */
 function generationHead(graph: GraphBuilder, config: Gemma3Config, x: Value, tokens: Value, norm: Norm): void {
   const keep = graph.input("num_logits_to_keep", "int64", []);
@@ -146,7 +147,7 @@ function generationHead(graph: GraphBuilder, config: Gemma3Config, x: Value, tok
     graph.constant("int64", [1]),
   ]);
   const flat = graph.op("Reshape", [norm(kept), graph.constant("int64", [-1, config.hidden_size])]);
-  const logits = graph.op("Gemm", [flat, graph.weight("model.embed_tokens.weight")], { transB: 1 });
+  const logits = float32Linear(graph)(flat, graph.weight("model.embed_tokens.weight"));
   const shape = graph.op("Concat", [graph.op("Shape", [kept], { start: 0, end: 2 }), graph.constant("int64", [-1])], {
     axis: 0,
   });
@@ -175,11 +176,4 @@ function generationMasks(graph: GraphBuilder, window: number): Record<LayerType,
   const additive = (mask: Value) =>
     graph.op("Where", [mask, graph.constant("float32", [0], []), graph.constant("float32", [-1e9], [])]);
   return { full_attention: additive(seen), sliding_attention: additive(near) };
-}
-
-/** Two factors of n as close to each other as can be, the larger first. */
-function nearSquare(n: number): [number, number] {
-  let factor = Math.floor(Math.sqrt(n));
-  while (n % factor !== 0) factor--;
-  return [n / factor, factor];
 }

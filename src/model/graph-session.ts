@@ -1,7 +1,7 @@
 /** Holds what one kind of work runs on, to score or to generate, one at a time, since each packs the weights into a copy of its own. */
 import type { Gemma3Config } from "../checkpoint/config.ts";
 import { type Device, openSession, type Session } from "../onnx/session.ts";
-import { buildGemma3 } from "./gemma3.ts";
+import { buildGemma3, type Precision } from "./gemma3.ts";
 import { openScorer, releaseScorer, type Scorer } from "./score.ts";
 
 export interface GraphSession {
@@ -11,9 +11,17 @@ export interface GraphSession {
   release(): Promise<void>;
 }
 
-/** Opens the scoring graphs. `folder` holds the weights file. */
-export async function openGraphSession(config: Gemma3Config, folder: string, device: Device): Promise<GraphSession> {
-  let scorer: Scorer | undefined = await openScorer(config, { folder, device });
+export interface GraphOptions {
+  /** Holds the weights file. */
+  readonly folder: string;
+  readonly device: Device;
+  readonly precision: Precision;
+}
+
+/** Opens the scoring graphs. */
+export async function openGraphSession(config: Gemma3Config, options: GraphOptions): Promise<GraphSession> {
+  const { folder, device, precision } = options;
+  let scorer: Scorer | undefined = await openScorer(config, options);
   let generator: Session | undefined;
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
@@ -33,7 +41,7 @@ export async function openGraphSession(config: Gemma3Config, folder: string, dev
       inTurn(async () => {
         if (!scorer) {
           await close();
-          scorer = await openScorer(config, { folder, device });
+          scorer = await openScorer(config, options);
         }
         return await work(scorer);
       }),
@@ -41,7 +49,7 @@ export async function openGraphSession(config: Gemma3Config, folder: string, dev
       inTurn(async () => {
         if (!generator) {
           await close();
-          generator = await openSession(buildGemma3(config, "generate"), { folder, device });
+          generator = await openSession(buildGemma3(config, "generate", precision), { folder, device });
         }
         return await work(generator);
       }),

@@ -1,7 +1,7 @@
 /** Runs token trees through the scoring graphs: trees in, log-probabilities of their targets out. */
 import type { Gemma3Config } from "../checkpoint/config.ts";
 import { type Feeds, float32, int64, openSession, type Session, type SessionOptions } from "../onnx/session.ts";
-import { buildGemma3 } from "./gemma3.ts";
+import { buildGemma3, type Precision } from "./gemma3.ts";
 import type { TokenTree } from "./token-tree.ts";
 
 /** A model that scores: its blocks and its head, the two graphs `score` and `score-head` of gemma3.ts. */
@@ -39,9 +39,12 @@ const headRows = 192;
 const masked = -1e9;
 
 /** Opens both graphs. `options.folder` holds the weights file. */
-export async function openScorer(config: Gemma3Config, options: SessionOptions): Promise<Scorer> {
-  const blocks = await openSession(buildGemma3(config, "score"), options);
-  const head = await openSession(buildGemma3(config, "score-head"), options);
+export async function openScorer(
+  config: Gemma3Config,
+  { precision, ...options }: SessionOptions & { readonly precision?: Precision },
+): Promise<Scorer> {
+  const blocks = await openSession(buildGemma3(config, "score", precision), options);
+  const head = await openSession(buildGemma3(config, "score-head", precision), options);
   return { config, blocks, head };
 }
 
@@ -125,7 +128,8 @@ async function runBlocks(
       position_ids: int64(tree.depths.slice(from, to), [1, count]),
       "mask.full_attention": mask("full_attention", Number.POSITIVE_INFINITY),
       "mask.sliding_attention": mask("sliding_attention", config.sliding_window),
-      positions: int64(positions, [positions.length]),
+      // ONNX Runtime gives the highest of each of no rows a wrong shape.
+      positions: positions.length > 0 ? int64(positions, [positions.length]) : int64([0], [1]),
       ...cache.feeds,
     };
     const cached = wantsCache ? cacheNames(config).map((name) => `present.${name}`) : [];

@@ -1,28 +1,39 @@
-/** The float32 weights file that the graphs read: written once for each model, kept in the cache, the last two only. */
+/** The weights files that the graphs read: written once for each model, kept in the cache, the last two models' only. */
 import { link, mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { isNorm } from "../checkpoint/tensor-names.ts";
 import { createFileAtomic } from "../files/atomic.ts";
 import { cacheFolder } from "../files/cache-folder.ts";
 import { withLock } from "../files/lock.ts";
+import type { WeightLayout } from "../onnx/graph.ts";
 import type { OnProgress } from "../progress.ts";
-import { weightBytes, weightLayout, weightsFile } from "./gemma3.ts";
+import { type Precision, weightBytes, weightLayout, weightsFile } from "./gemma3.ts";
+import { int8File, int8Layout, roundWeight, rowsOf } from "./int8-weights.ts";
 
 // A dense model and a pruned one beside it; each takes four bytes a weight, 1.07 GB for Gemma 3 270M.
 const keptModels = 2;
 const chunkElements = 1 << 22;
 
-/** A folder that holds the weights of this checkpoint as {@link weightsFile}; written where it is missing. */
-export async function weightsFolder(checkpoint: Checkpoint, onProgress?: OnProgress): Promise<string> {
+/** A folder that holds the weights of this checkpoint as {@link weightsFile}, for int8 also as {@link int8File}; written where one is missing. */
+export async function weightsFolder(
+  checkpoint: Checkpoint,
+  onProgress?: OnProgress,
+  precision: Precision = "float32",
+): Promise<string> {
+  const { config } = checkpoint;
   const models = cacheFolder("weights");
   const folder = join(models, await checkpoint.digest());
-  const path = join(folder, weightsFile);
+  const isWhole = async (file: string, layout: WeightLayout) =>
+    (await stat(join(folder, file)).catch(() => undefined))?.size === weightBytes(layout);
   await withLock(folder, async () => {
-    const size = weightBytes(weightLayout(checkpoint.config));
-    const present = await stat(path).catch(() => undefined);
-    if (present?.size !== size) await writeWeights(checkpoint, path, onProgress);
+    if (!(await isWhole(weightsFile, weightLayout(config)))) {
+      await writeWeights(checkpoint, join(folder, weightsFile), onProgress);
+    }
+    if (precision === "int8" && !(await isWhole(int8File, int8Layout(config)))) {
+      await writeInt8(checkpoint, join(folder, int8File), onProgress);
+    }
     const now = new Date();
     await utimes(folder, now, now);
   });
@@ -39,11 +50,36 @@ export async function linkWeights(checkpoint: Checkpoint, path: string, onProgre
   await link(cached, path).catch(() => writeWeights(checkpoint, path, onProgress));
 }
 
-async function writeWeights(checkpoint: Checkpoint, path: string, onProgress?: OnProgress): Promise<void> {
-  // A killed run leaves a temporary file of a gigabyte.
+/** A killed run leaves a temporary file of a gigabyte. */
+async function removeTemporary(path: string): Promise<void> {
   for (const name of await readdir(dirname(path)).catch(() => [])) {
-    if (name.startsWith(`${weightsFile}.`)) await rm(join(dirname(path), name), { force: true });
+    if (name.startsWith(`${basename(path)}.`)) await rm(join(dirname(path), name), { force: true });
   }
+}
+
+async function writeInt8(checkpoint: Checkpoint, path: string, onProgress?: OnProgress): Promise<void> {
+  await removeTemporary(path);
+  const layout = int8Layout(checkpoint.config);
+  const total = weightBytes(layout);
+  await createFileAtomic(path, async (file) => {
+    for (const { name, shape } of checkpoint.tensors.values()) {
+      const parts = rowsOf(name, shape, checkpoint.config);
+      if (parts.length === 0) continue;
+      const { data } = await checkpoint.read(name);
+      const columns = shape[1]!;
+      for (const { weight, from, to } of parts) {
+        const { integers, scales } = roundWeight(data.subarray(from * columns, to * columns), to - from, columns);
+        const { offset } = layout.get(`${weight}.scales`)!;
+        await file.write(integers, 0, integers.byteLength, layout.get(`${weight}.integers`)!.offset);
+        await file.write(new Uint8Array(scales.buffer), 0, scales.byteLength, offset);
+        onProgress?.({ step: "round weights", done: offset + scales.byteLength, total, unit: "bytes" });
+      }
+    }
+  });
+}
+
+async function writeWeights(checkpoint: Checkpoint, path: string, onProgress?: OnProgress): Promise<void> {
+  await removeTemporary(path);
   const layout = weightLayout(checkpoint.config);
   const total = weightBytes(layout);
   await createFileAtomic(path, async (file) => {

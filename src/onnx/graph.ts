@@ -10,11 +10,15 @@ export type Dimension = number | string;
 
 export type ElementType = "float32" | "float64" | "int64" | "bool";
 
-/** Where a float32 weight lies in the external data file. */
+/** Where a weight lies in an external data file. */
 export interface ExternalWeight {
   readonly shape: readonly number[];
   /** Bytes from the start of the file. */
   readonly offset: number;
+  /** `"float32"` unless given. */
+  readonly type?: "float32" | "int8";
+  /** The graph's data file unless given. */
+  readonly file?: string;
 }
 
 /** By tensor name. */
@@ -23,7 +27,7 @@ export type WeightLayout = ReadonlyMap<string, ExternalWeight>;
 type Attribute = number | string | readonly number[] | { readonly float: number };
 
 // TensorProto.DataType and AttributeProto.AttributeType of onnx.proto3.
-const dataType: Record<ElementType, number> = { float32: 1, int64: 7, bool: 9, float64: 11 };
+const dataType: Record<ElementType | "int8", number> = { float32: 1, int8: 3, int64: 7, bool: 9, float64: 11 };
 const attributeType = { float: 1, int: 2, string: 3, ints: 7 };
 
 const irVersion = 9;
@@ -67,16 +71,14 @@ export class GraphBuilder {
   weight(name: string): Value {
     const weight = this.weights.get(name);
     if (!weight) throw new Error(`internal: weight not in the layout: ${name}`);
-    const entries = {
-      location: this.dataFile,
-      offset: String(weight.offset),
-      length: String(elementCount(weight.shape) * 4),
-    };
+    const { shape, offset, type = "float32", file = this.dataFile } = weight;
+    const length = elementCount(shape) * (type === "int8" ? 1 : 4);
+    const entries = { location: file, offset: String(offset), length: String(length) };
     this.initializers.set(
       name,
       message(
-        weight.shape.map((size) => int(1, size)),
-        int(2, dataType.float32),
+        shape.map((size) => int(1, size)),
+        int(2, dataType[type]),
         text(8, name),
         Object.entries(entries).map(([key, value]) => bytes(13, message(text(1, key), text(2, value)))),
         int(14, 1),
