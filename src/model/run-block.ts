@@ -20,7 +20,7 @@ export interface HiddenStates {
 export type BlockWeights = Map<string, Float32Array>;
 
 /** Tokens that go through a block together: large enough for matrix products at full speed. */
-const batchTokens = 2048;
+const batchTokens = 1024;
 const masked = -1e9;
 
 /** The hidden states before the first block. All windows have one length. */
