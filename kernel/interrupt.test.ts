@@ -53,7 +53,8 @@ describe("a cell that does not end", () => {
     it(`stops, with the state kept: ${name}`, async () => {
       const reply = await stop(code);
       assert.deepEqual([reply.status, reply.ename], ["error", "KeyboardInterrupt"], String(reply.evalue));
-      assert.equal(resultOf(await kernel.execute("kept")), "42");
+      const next = await kernel.execute("kept");
+      assert.equal(resultOf(next), "42", JSON.stringify(next.reply));
     });
   }
 

@@ -11,7 +11,7 @@
 import type { Gemma3Config } from "../checkpoint/config.ts";
 import { elementCount } from "../checkpoint/tensor.ts";
 import { gemma3Tensors } from "../checkpoint/tensor-names.ts";
-import { type ExternalWeight, GraphBuilder, type Value, type WeightLayout } from "../onnx/graph.ts";
+import { bytesOfWeight, type ExternalWeight, GraphBuilder, type Value, type WeightLayout } from "../onnx/graph.ts";
 import { addBlock, addNorm, addRotation, float32Linear, type LayerType } from "./gemma3-block.ts";
 import { int8Linear } from "./int8-linear.ts";
 import { int8Layout } from "./int8-weights.ts";
@@ -47,9 +47,7 @@ function headLayout(config: Gemma3Config, { offset }: ExternalWeight): WeightLay
 
 /** The length of the external data file. */
 export function weightBytes(layout: WeightLayout): number {
-  return Math.max(
-    ...[...layout.values()].map(({ shape, offset, type }) => offset + elementCount(shape) * (type === "int8" ? 1 : 4)),
-  );
+  return Math.max(...[...layout.values()].map((weight) => weight.offset + bytesOfWeight(weight)));
 }
 
 /** Which of the graphs. */

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { bf16ToFloat32, float32ToBf16 } from "../checkpoint/half.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { elementCount } from "../checkpoint/tensor.ts";
+import { bytesOfWeight } from "../onnx/graph.ts";
 import { tinyModel } from "../testing.test-helper.ts";
 import { int8Layout, roundWeight, turnSize } from "./int8-weights.ts";
 
@@ -64,8 +65,8 @@ test("every linear layer and the whole embedding have a place, none over another
     matrices.reduce((sum, { shape }) => sum + shape[0]!, 0),
   );
   const places = [...layout.values()].sort((a, b) => a.offset - b.offset);
-  for (const [index, { offset, shape, type }] of places.entries()) {
-    const end = offset + elementCount(shape) * (type === "int8" ? 1 : 4);
+  for (const [index, weight] of places.entries()) {
+    const end = weight.offset + bytesOfWeight(weight);
     assert.ok(end <= (places[index + 1]?.offset ?? Infinity));
   }
 });

@@ -2,10 +2,10 @@
 import type { Gemma3Config } from "../checkpoint/config.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { gemma3Tensors } from "../checkpoint/tensor-names.ts";
-import type { ExternalWeight, WeightLayout } from "../onnx/graph.ts";
+import { bytesOfWeight, type ExternalWeight, type WeightLayout } from "../onnx/graph.ts";
 import { headParts, type Part } from "./score-head.ts";
 
-/** The file that graphs in eight bits expect beside the float32 weights. */
+/** The file that graphs in eight bits expect beside the float32 weights; to be renamed when weights are rounded otherwise. */
 export const int8File = "model.int8_data";
 
 // Larger ones make answers a little nearer to float32's, and cost more.
@@ -18,15 +18,16 @@ const pageBytes = 4096;
 export function int8Layout(config: Gemma3Config): WeightLayout {
   const layout = new Map<string, ExternalWeight>();
   let offset = 0;
-  const place = (name: string, type: "int8" | "float32", shape: readonly number[], bytes: number) => {
-    layout.set(name, { shape, offset, type, file: int8File });
-    offset += Math.ceil(bytes / pageBytes) * pageBytes;
+  const place = (name: string, type: "int8" | "float32", shape: readonly number[]) => {
+    const weight: ExternalWeight = { shape, offset, type, file: int8File };
+    layout.set(name, weight);
+    offset += Math.ceil(bytesOfWeight(weight) / pageBytes) * pageBytes;
   };
   for (const { name, shape } of gemma3Tensors(config)) {
     for (const { weight, from, to } of rowsOf(name, shape, config)) {
       const [rows, columns] = [to - from, shape[1]!];
-      place(`${weight}.integers`, "int8", [columns, rows], columns * rows);
-      place(`${weight}.scales`, "float32", [rows], 4 * rows);
+      place(`${weight}.integers`, "int8", [columns, rows]);
+      place(`${weight}.scales`, "float32", [rows]);
     }
   }
   return layout;

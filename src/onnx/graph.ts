@@ -21,6 +21,11 @@ export interface ExternalWeight {
   readonly file?: string;
 }
 
+/** Bytes that a weight takes in its file. */
+export function bytesOfWeight({ shape, type }: ExternalWeight): number {
+  return elementCount(shape) * (type === "int8" ? 1 : 4);
+}
+
 /** By tensor name. */
 export type WeightLayout = ReadonlyMap<string, ExternalWeight>;
 
@@ -72,8 +77,7 @@ export class GraphBuilder {
     const weight = this.weights.get(name);
     if (!weight) throw new Error(`internal: weight not in the layout: ${name}`);
     const { shape, offset, type = "float32", file = this.dataFile } = weight;
-    const length = elementCount(shape) * (type === "int8" ? 1 : 4);
-    const entries = { location: file, offset: String(offset), length: String(length) };
+    const entries = { location: file, offset: String(offset), length: String(bytesOfWeight(weight)) };
     this.initializers.set(
       name,
       message(
