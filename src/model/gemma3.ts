@@ -9,9 +9,15 @@
  *   those positions, and the head, which reads 671 MB however few they are, runs once for the positions of many texts.
  */
 import type { Gemma3Config } from "../checkpoint/config.ts";
-import { elementCount } from "../checkpoint/tensor.ts";
 import { gemma3Tensors } from "../checkpoint/tensor-names.ts";
-import { bytesOfWeight, type ExternalWeight, GraphBuilder, type Value, type WeightLayout } from "../onnx/graph.ts";
+import {
+  bytesOfWeight,
+  type ExternalWeight,
+  GraphBuilder,
+  placeWeights,
+  type Value,
+  type WeightLayout,
+} from "../onnx/graph.ts";
 import { addBlock, addNorm, addRotation, float32Linear, type LayerType } from "./gemma3-block.ts";
 import { int8Linear } from "./int8-linear.ts";
 import { int8Layout } from "./int8-weights.ts";
@@ -20,18 +26,9 @@ import { addScoreHead, headParts } from "./score-head.ts";
 /** The file that the graphs expect beside them (or in memory under this name). */
 export const weightsFile = "model.onnx_data";
 
-// Each weight starts on a page, so that the file can be mapped into memory.
-const pageBytes = 4096;
-
 /** Shapes and places of all weights in the external data file, float32. Norm weights are stored there as 1 + w. */
 export function weightLayout(config: Gemma3Config): WeightLayout {
-  const layout = new Map<string, ExternalWeight>();
-  let offset = 0;
-  for (const { name, shape } of gemma3Tensors(config)) {
-    layout.set(name, { shape, offset });
-    offset += Math.ceil((elementCount(shape) * 4) / pageBytes) * pageBytes;
-  }
-  return layout;
+  return placeWeights(gemma3Tensors(config).map(({ name, shape }) => ({ name, shape })));
 }
 
 /** The parts of the embedding that the scoring head reads, which lie within it. */
@@ -73,9 +70,9 @@ export type Precision = (typeof precisions)[number];
 export function buildGemma3(config: Gemma3Config, kind: Gemma3Graph, precision: Precision = "float32"): Uint8Array {
   const weights = weightLayout(config);
   const head = headLayout(config, weights.get("model.embed_tokens.weight")!);
-  const int8 = int8Layout(config);
-  const graph = new GraphBuilder(new Map([...weights, ...head, ...int8]), weightsFile);
-  const multiply = precision === "int8" ? int8Linear(graph, int8) : float32Linear(graph);
+  const int8 = precision === "int8" ? int8Layout(config) : undefined;
+  const graph = new GraphBuilder(new Map([...weights, ...head, ...(int8 ?? [])]), weightsFile);
+  const multiply = int8 ? int8Linear(graph, int8) : float32Linear(graph);
   const norm = (x: Value) => addNorm(graph, config, x, graph.weight("model.norm.weight"));
   if (kind === "score-head") {
     const x = norm(graph.input("hidden", "float32", ["rows", config.hidden_size]));

@@ -2,7 +2,7 @@
 import type { Gemma3Config } from "../checkpoint/config.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { gemma3Tensors } from "../checkpoint/tensor-names.ts";
-import { bytesOfWeight, type ExternalWeight, type WeightLayout } from "../onnx/graph.ts";
+import { placeWeights, type WeightLayout } from "../onnx/graph.ts";
 import { headParts, type Part } from "./score-head.ts";
 
 /** The file that graphs in eight bits expect beside the float32 weights; to be renamed when weights are rounded otherwise. */
@@ -12,25 +12,16 @@ export const int8File = "model.int8_data";
 const largestTurn = 32;
 // Rows that are rounded before they are put into columns.
 const tileRows = 64;
-const pageBytes = 4096;
 
 /** By name: `<weight>.integers`, int8 `[in, out]`, and `<weight>.scales`, float32 `[out]`. */
 export function int8Layout(config: Gemma3Config): WeightLayout {
-  const layout = new Map<string, ExternalWeight>();
-  let offset = 0;
-  const place = (name: string, type: "int8" | "float32", shape: readonly number[]) => {
-    const weight: ExternalWeight = { shape, offset, type, file: int8File };
-    layout.set(name, weight);
-    offset += Math.ceil(bytesOfWeight(weight) / pageBytes) * pageBytes;
-  };
-  for (const { name, shape } of gemma3Tensors(config)) {
-    for (const { weight, from, to } of rowsOf(name, shape, config)) {
-      const [rows, columns] = [to - from, shape[1]!];
-      place(`${weight}.integers`, "int8", [columns, rows]);
-      place(`${weight}.scales`, "float32", [rows]);
-    }
-  }
-  return layout;
+  const weights = gemma3Tensors(config).flatMap(({ name, shape }) =>
+    rowsOf(name, shape, config).flatMap(({ weight, from, to }) => [
+      { name: `${weight}.integers`, type: "int8" as const, shape: [shape[1]!, to - from], file: int8File },
+      { name: `${weight}.scales`, type: "float32" as const, shape: [to - from], file: int8File },
+    ]),
+  );
+  return placeWeights(weights);
 }
 
 /** The rows of a linear layer's weight that are multiplied at once; of another tensor, none. */

@@ -28,7 +28,7 @@ export interface LoadOptions {
   /** `"cpu"` (the default), `"webgpu"`, `"cuda"`, `"dml"` or `"coreml"`, through ONNX Runtime. */
   readonly device?: Device;
   /**
-   * `"float32"` (the default), or `"int8"`: linear layers and the head multiply in 8 bits, on the CPU, faster and with answers that differ
+   * `"float32"` (the default), or `"int8"`: linear layers and the scoring head multiply in 8 bits, on the CPU, faster and with answers that differ
    * here and there.
    */
   readonly precision?: Precision;

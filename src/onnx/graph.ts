@@ -22,12 +22,29 @@ export interface ExternalWeight {
 }
 
 /** Bytes that a weight takes in its file. */
-export function bytesOfWeight({ shape, type }: ExternalWeight): number {
+export function bytesOfWeight({ shape, type }: Pick<ExternalWeight, "shape" | "type">): number {
   return elementCount(shape) * (type === "int8" ? 1 : 4);
 }
 
 /** By tensor name. */
 export type WeightLayout = ReadonlyMap<string, ExternalWeight>;
+
+// Each weight starts on a page, so that the file can be mapped into memory.
+const pageBytes = 4096;
+
+/** Gives weights their places in a file, one after the other. */
+export function placeWeights(
+  weights: Iterable<Omit<ExternalWeight, "offset"> & { readonly name: string }>,
+): WeightLayout {
+  const layout = new Map<string, ExternalWeight>();
+  let offset = 0;
+  for (const { name, ...rest } of weights) {
+    const weight = { ...rest, offset };
+    layout.set(name, weight);
+    offset += Math.ceil(bytesOfWeight(weight) / pageBytes) * pageBytes;
+  }
+  return layout;
+}
 
 type Attribute = number | string | readonly number[] | { readonly float: number };
 
