@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -25,6 +25,13 @@ test("the end is exclusive, from a file and from a buffer", async () => {
     await assert.rejects(source.slice(3, 5), /file is cut off: .*: needs 5 bytes, has 4 bytes; download it again/);
     await assert.rejects(source.slice(-1, 2), RangeError);
     await assert.rejects(source.slice(2, 1), RangeError);
+    const pieces: number[][] = [];
+    for await (const piece of source.pieces(1, 4, 2)) pieces.push([...piece]);
+    assert.deepEqual(pieces, [[11, 12], [13]]);
+    for await (const piece of source.pieces(2, 2, 2)) assert.fail(`a piece of nothing: ${piece}`);
+    const first = (start: number, end: number) => source.pieces(start, end, 2)[Symbol.asyncIterator]().next();
+    await assert.rejects(first(3, 5), /needs 5 bytes, has 4 bytes/);
+    await assert.rejects(first(2, 1), RangeError);
   }
 });
 
@@ -52,6 +59,10 @@ test("a file that was replaced, changed or cut is noticed", async () => {
   const cut = await fileSource(await sampleFile("cut"));
   await writeFile(cut.name, Uint8Array.of(10));
   await assert.rejects(cut.slice(0, 4), /file has changed since it was opened/);
+  const growing = await fileSource(await sampleFile("growing"));
+  await assert.rejects(async () => {
+    for await (const _ of growing.pieces(0, 4, 2)) await appendFile(growing.name, "more");
+  }, /file has changed since it was opened/);
 });
 
 test("nothing stays open", { skip: process.platform !== "linux" && "needs /proc" }, async () => {
@@ -59,5 +70,6 @@ test("nothing stays open", { skip: process.platform !== "linux" && "needs /proc"
   const before = (await readdir("/proc/self/fd")).length;
   await Promise.all(Array.from({ length: 50 }, () => source.slice(0, 4)));
   await source.slice(3, 5).catch(() => {});
+  for await (const _ of source.pieces(0, 4, 2)) break;
   assert.ok((await readdir("/proc/self/fd")).length <= before);
 });

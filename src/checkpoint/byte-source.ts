@@ -9,6 +9,8 @@ export interface ByteSource {
   readonly byteLength: number;
   /** The bytes from `start` up to but not including `end`, in a buffer of their own. Many calls may run at once. */
   slice(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** The same bytes in pieces of `size`, the last one perhaps shorter. All lie in one buffer: use each before asking for the next. */
+  pieces(start: number, end: number, size: number): AsyncIterable<Uint8Array<ArrayBuffer>>;
 }
 
 /** Node refuses to read 2 GiB or more in one call. */
@@ -56,15 +58,19 @@ export function bufferSource(bytes: Uint8Array, name = "buffer"): ByteSource {
       checkRange(source, start, end);
       return Uint8Array.from(bytes.subarray(start, end));
     },
+    async *pieces(start, end, size) {
+      checkRange(source, start, end);
+      for (let from = start; from < end; from += size) yield source.slice(from, Math.min(from + size, end));
+    },
   };
   return source;
 }
 
 /**
- * A source over a file. Each `slice` opens the file anew, so that nothing is left open and nobody has to close it; a file
- * that was replaced or changed since then is noticed.
+ * A source over a file. Each `slice` and each piece opens the file anew, so that nothing is left open and nobody has to close it; a
+ * file that was replaced or changed since then is noticed.
  *
- * @throws PrunelabError when the file is missing, not a file, or not readable; `slice` also when the file has changed.
+ * @throws PrunelabError when the file is missing, not a file, or not readable; `slice` and `pieces` also when the file has changed.
  */
 export async function fileSource(path: string): Promise<ByteSource> {
   // stat before open: opening a named pipe would wait for a writer for ever.
@@ -77,23 +83,33 @@ export async function fileSource(path: string): Promise<ByteSource> {
     byteLength: first.size,
     async slice(start, end) {
       checkRange(source, start, end);
-      return withFile(path, async (handle) => {
-        const now = await handle.stat();
-        if (now.size !== first.size || now.mtimeMs !== first.mtimeMs || now.ino !== first.ino) {
-          throw new PrunelabError(`file has changed since it was opened: ${path}; open it again`);
-        }
-        const bytes = new Uint8Array(end - start);
-        for (let done = 0; done < bytes.length; ) {
-          const length = Math.min(bytes.length - done, largestRead);
-          const { bytesRead } = await handle.read(bytes, done, length, start + done);
-          if (bytesRead === 0) throw new PrunelabError(`file was cut off while it was read: ${path}; open it again`);
-          done += bytesRead;
-        }
-        return bytes;
-      });
+      return fill(new Uint8Array(end - start), start);
+    },
+    async *pieces(start, end, size) {
+      checkRange(source, start, end);
+      const buffer = new Uint8Array(Math.min(size, end - start));
+      for (let from = start; from < end; from += size) {
+        yield fill(buffer.subarray(0, Math.min(size, end - from)), from);
+      }
     },
   };
   return source;
+
+  function fill(bytes: Uint8Array<ArrayBuffer>, start: number): Promise<Uint8Array<ArrayBuffer>> {
+    return withFile(path, async (handle) => {
+      const now = await handle.stat();
+      if (now.size !== first.size || now.mtimeMs !== first.mtimeMs || now.ino !== first.ino) {
+        throw new PrunelabError(`file has changed since it was opened: ${path}; open it again`);
+      }
+      for (let done = 0; done < bytes.length; ) {
+        const length = Math.min(bytes.length - done, largestRead);
+        const { bytesRead } = await handle.read(bytes, done, length, start + done);
+        if (bytesRead === 0) throw new PrunelabError(`file was cut off while it was read: ${path}; open it again`);
+        done += bytesRead;
+      }
+      return bytes;
+    });
+  }
 }
 
 async function withFile<T>(path: string, use: (handle: FileHandle) => Promise<T>): Promise<T> {

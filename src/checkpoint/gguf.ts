@@ -131,13 +131,12 @@ function cutOff(where: string, needed: number, has: number): PrunelabError {
  * @param plus - added to every element in float32, before the rounding.
  */
 export async function readGgufTensor(tensor: GgufTensor, plus = 0): Promise<Uint16Array> {
-  const { type, source, end } = tensor;
+  const { type, source, start, end } = tensor;
   const result = new Uint16Array(elementCount(tensor.shape));
   const scratch = new Float32Array(Math.min(chunkElements, result.length));
   const chunkBytes = (chunkElements / type.elements) * type.bytes;
   let at = 0;
-  for (let start = tensor.start; start < end; start += chunksPerRead * chunkBytes) {
-    const bytes = await source.slice(start, Math.min(start + chunksPerRead * chunkBytes, end));
+  for await (const bytes of source.pieces(start, end, chunksPerRead * chunkBytes)) {
     for (let from = 0; from < bytes.length; from += chunkBytes) {
       const chunk = bytes.subarray(from, from + chunkBytes);
       const values = scratch.subarray(0, (chunk.length / type.bytes) * type.elements);

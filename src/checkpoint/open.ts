@@ -185,10 +185,7 @@ async function openGguf(source: ByteSource, tokenizerCache: string | undefined):
 }
 
 async function hashSource(hash: ReturnType<typeof createHash>, source: ByteSource): Promise<void> {
-  const step = 2 ** 24;
-  for (let start = 0; start < source.byteLength; start += step) {
-    hash.update(await source.slice(start, Math.min(start + step, source.byteLength)));
-  }
+  for await (const piece of source.pieces(0, source.byteLength, 2 ** 24)) hash.update(piece);
 }
 
 /** The function with its first success kept; a failure is not, so that it can be tried again. */

@@ -139,9 +139,11 @@ export async function readSafetensorsTensor(entry: SafetensorsEntry): Promise<Ui
   if (dtype === "BF16") return new Uint16Array((await source.slice(start, end)).buffer);
   const result = new Uint16Array(elementCount(entry.shape));
   let at = 0;
-  for (let from = start; from < end; from += chunkBytes) {
-    const { buffer } = await source.slice(from, Math.min(from + chunkBytes, end));
-    const values = dtype === "F32" ? new Float32Array(buffer) : float16ToFloat32(new Uint16Array(buffer));
+  for await (const { buffer, length } of source.pieces(start, end, chunkBytes)) {
+    const values =
+      dtype === "F32"
+        ? new Float32Array(buffer, 0, length / 4)
+        : float16ToFloat32(new Uint16Array(buffer, 0, length / 2));
     float32ToBf16(values, result, at);
     at += values.length;
   }

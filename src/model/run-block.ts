@@ -3,7 +3,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Gemma3Config } from "../checkpoint/config.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { gemma3Tensors, isNorm } from "../checkpoint/tensor-names.ts";
-import { type Feeds, float32, int64, openSession, type Session } from "../onnx/session.ts";
+import { type Feeds, float32, int64, type Outputs, openSession, type Session } from "../onnx/session.ts";
 import { type BlockOutput, buildBlockGraph } from "./block-graph.ts";
 import { embeddingScale } from "./gemma3.ts";
 import type { LayerType } from "./gemma3-block.ts";
@@ -59,7 +59,7 @@ export async function readBlock(checkpoint: Checkpoint, layer: number): Promise<
 export interface Block {
   /**
    * Runs all windows, a few at a time, and hands on the outputs of each batch: arrays by name, the first window's number and how many they are.
-   * `hidden_out` may be written over the hidden states that it came from.
+   * The next batch writes its outputs over them; `hidden_out` may be written over the hidden states that it came from.
    */
   run(
     layer: number,
@@ -95,13 +95,16 @@ export function openBlock(
       }
       const columns = config.hidden_size;
       const batch = Math.max(1, Math.floor(batchTokens / tokens));
+      let results: Outputs | undefined;
       for (let first = 0; first < windows; first += batch) {
         const count = Math.min(batch, windows - first);
         const part = data.subarray(first * tokens * columns, (first + count) * tokens * columns);
         feeds.hidden = float32(part, [count, tokens, columns]);
         const positions = Array.from({ length: count * tokens }, (_, index) => index % tokens);
         feeds.position_ids = int64(positions, [count, tokens]);
-        const results = await session.run(feeds);
+        // Arrays of their own for each batch would make the collector of garbage look through all memory several times a block.
+        if (results && count === batch) await session.run(feeds, results);
+        else results = await session.run(feeds);
         const arrays = Object.entries(results).map(([name, tensor]) => [name, tensor.data as Float32Array]);
         await onBatch(Object.fromEntries(arrays), first, count);
       }

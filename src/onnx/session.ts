@@ -5,6 +5,8 @@ import { messageOf, PrunelabError } from "../errors.ts";
 
 export type Feeds = Record<string, ort.Tensor>;
 export type Session = ort.InferenceSession;
+/** By name. */
+export type Outputs = ort.InferenceSession.OnnxValueMapType;
 
 /** Where a graph can run, by ONNX Runtime's name of the execution provider, and what that needs. */
 const devices = {

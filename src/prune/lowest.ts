@@ -15,16 +15,16 @@ export function zeroLowest(
   const bits = new Uint32Array(scores.buffer, scores.byteOffset, scores.length);
   const span = pattern === "tensor" ? weights.length : pattern === "row" ? columns : pattern.of;
   const count = typeof pattern === "object" ? pattern.zeros : Math.round(span * sparsity);
-  const bins = new Uint32Array(span > 65536 ? 65536 : 256);
+  const room = { bins: new Uint32Array(span > 65536 ? 65536 : 256), left: new Uint32Array(span > 16 ? span : 0) };
   for (let from = 0; from < weights.length; from += span) {
     if (span <= 16) zeroByRank(weights, bits, from, span, count);
-    else zeroByThreshold(weights, bits, from, span, count, bins);
+    else zeroByThreshold(weights, bits, from, span, count, room);
   }
 }
 
 /**
  * The threshold is found digit by digit from the highest: a histogram of the digit picks the bin in which it lies, and the next
- * digit looks into that bin only.
+ * digit looks at what is `left` in that bin only. No branch depends on a single score: half of them would be guessed wrong.
  */
 function zeroByThreshold(
   weights: Float32Array,
@@ -32,24 +32,33 @@ function zeroByThreshold(
   from: number,
   length: number,
   count: number,
-  bins: Uint32Array,
+  { bins, left }: { readonly bins: Uint32Array; readonly left: Uint32Array },
 ): void {
   const digitBits = bins.length === 65536 ? 16 : 8;
-  let [threshold, prefixMask, ties] = [0, 0, count];
+  let [threshold, ties, lefts] = [0, count, length];
+  // Without its sign, which a NaN may have.
+  for (let index = 0; index < length; index++) left[index] = scores[from + index]! & 0x7fffffff;
   for (let shift = 32 - digitBits; shift >= 0; shift -= digitBits) {
     bins.fill(0);
-    for (let index = from; index < from + length; index++) {
-      const score = scores[index]!;
-      if ((score & prefixMask) >>> 0 === threshold) bins[(score >>> shift) & (bins.length - 1)]!++;
-    }
+    for (let index = 0; index < lefts; index++) bins[(left[index]! >>> shift) & (bins.length - 1)]!++;
     let bin = 0;
     while (ties > bins[bin]!) ties -= bins[bin++]!;
     threshold = (threshold | (bin << shift)) >>> 0;
-    prefixMask |= (bins.length - 1) << shift;
+    let kept = 0;
+    for (let index = 0; index < lefts; index++) {
+      const score = left[index]!;
+      left[kept] = score;
+      const difference = ((score >>> shift) & (bins.length - 1)) ^ bin;
+      kept += (difference - 1) >>> 31;
+    }
+    lefts = kept;
   }
+  const bits = new Int32Array(weights.buffer, weights.byteOffset, weights.length);
   for (let index = from; index < from + length; index++) {
-    const score = scores[index]!;
-    if (score < threshold || (score === threshold && ties-- > 0)) weights[index] = 0;
+    const score = scores[index]! & 0x7fffffff;
+    // All ones where the score is at least the threshold.
+    bits[index]! &= (threshold - 1 - score) >> 31;
+    if (score === threshold && ties-- > 0) bits[index] = 0;
   }
 }
 

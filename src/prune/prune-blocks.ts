@@ -16,10 +16,17 @@ import { type Device, openDevice } from "./device.ts";
 import { type BlockInScope, readDoneBlocks, writeDoneBlock } from "./done-blocks.ts";
 import type { CalibratedPlan, PruneOptions } from "./options.ts";
 import { pruneLinear, rememberInputs } from "./prune-linear.ts";
+import { countZeros } from "./sparsity.ts";
 import { type InputStatistics, openInputMeter } from "./statistics.ts";
 
 // Pruned linear layers, 200 MB each for Gemma 3 270M.
 const keptRuns = 6;
+
+/** Tensors that were pruned, and the zeros of the dense ones, by name, as far as those were read on the way. */
+export interface PrunedBlocks {
+  readonly tensors: readonly Tensor[];
+  readonly zerosBefore: ReadonlyMap<string, number>;
+}
 
 /**
  * The pruned tensors, in the order of `infos`. What is done lies in the cache, block by block, so that a stopped run goes on at its block
@@ -30,9 +37,10 @@ export async function pruneBlocks(
   infos: readonly TensorInfo[],
   plan: CalibratedPlan,
   options: Pick<PruneOptions, "onProgress" | "onNotice"> = {},
-): Promise<Tensor[]> {
+): Promise<PrunedBlocks> {
   const { onProgress } = options;
   const layers = groupByBlock(infos);
+  const zerosBefore = new Map<string, number>();
   const calibration = await loadCalibration(dense, plan.calibration);
   const selectsOnDevice = plan.method !== "sparsegpt" && plan.method !== "admm";
   if (!selectsOnDevice && plan.device === "webgpu") {
@@ -55,7 +63,7 @@ export async function pruneBlocks(
   });
   await removeOldest(cacheFolder("pruning"));
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  return infos.map(({ name }) => byName.get(name)!);
+  return { tensors: infos.map(({ name }) => byName.get(name)!), zerosBefore };
 
   /** Prunes the blocks that are not done yet and adds them to those that are. */
   async function pruneFrom(done: Tensor[][], device: Device): Promise<void> {
@@ -72,6 +80,7 @@ export async function pruneBlocks(
     for (const [index, { layer, infos }] of layers.entries()) {
       onProgress?.({ step: `prune by ${plan.method}`, done: index, total: layers.length, unit: "blocks" });
       const weights = await readBlock(dense, layer);
+      for (const { name } of infos) zerosBefore.set(name, countZeros(weights.get(nameInBlock(name))!));
       if (index < done.length || infos.length === 0) {
         if (denseHidden) await advance(passOn, layer, weights, denseHidden);
         done[index] ??= [];

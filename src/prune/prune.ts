@@ -35,11 +35,12 @@ export async function prune(dense: Checkpoint, options: PruneOptions): Promise<P
   const infos = tensorsInScope(dense, plan.scope);
   for (const { name, shape } of infos) checkRows(name, shape.at(-1) ?? 1, plan);
   if ("calibration" in plan) {
-    const tensors = await pruneBlocks(dense, infos, plan, options);
+    const { tensors, zerosBefore } = await pruneBlocks(dense, infos, plan, options);
     const counts = [];
     for (const { name, data } of tensors) {
+      const before = zerosBefore.get(name) ?? countZeros((await dense.read(name)).data);
       const zeros = countZeros(data);
-      counts.push({ name, ...zeroCounts(data.length, zeros, zeros - countZeros((await dense.read(name)).data)) });
+      counts.push({ name, ...zeroCounts(data.length, zeros, zeros - before) });
     }
     const name = prunedName(dense.name, plan);
     return overlay(dense, tensors, name, summarizeSparsity({ name, tensors: dense.tensors }, counts));

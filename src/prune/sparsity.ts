@@ -113,10 +113,13 @@ export function tensorsInScope({ name, tensors }: Checkpoint, scope: RegExp): Te
   return matched;
 }
 
-/** Zeros among bfloat16 weights, -0 included. */
-export function countZeros(weights: Uint16Array): number {
+/** Zeros among weights in bfloat16's bits or in float32, -0 included. */
+export function countZeros(weights: Uint16Array | Float32Array): number {
+  const isSingle = weights instanceof Float32Array;
+  const bits = isSingle ? new Uint32Array(weights.buffer, weights.byteOffset, weights.length) : weights;
+  const magnitude = isSingle ? 0x7fffffff : 0x7fff;
   let zeros = 0;
-  for (let index = 0; index < weights.length; index++) if ((weights[index]! & 0x7fff) === 0) zeros++;
+  for (let index = 0; index < bits.length; index++) if ((bits[index]! & magnitude) === 0) zeros++;
   return zeros;
 }
 
