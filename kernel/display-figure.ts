@@ -56,6 +56,7 @@ Plotly.newPlot(place, figure.data, figure.layout, { responsive: true });
 let thread: Worker | undefined;
 let idle: NodeJS.Timeout | undefined;
 let count = 0;
+let pending = 0;
 
 /** Drawn in a thread of its own, so that its memory can be given back. */
 async function drawSvg(figure: Figure): Promise<string> {
@@ -64,12 +65,13 @@ async function drawSvg(figure: Figure): Promise<string> {
   clearTimeout(idle);
   const worker = thread ?? startThread();
   const id = ++count;
+  pending++;
   return new Promise((resolve, reject) => {
     const end = () => {
       worker.off("message", onMessage);
       worker.off("error", onError);
-      idle = setTimeout(() => void worker.terminate(), IDLE_MS);
-      idle.unref();
+      worker.off("exit", onExit);
+      if (--pending === 0) idle = setTimeout(() => void worker.terminate(), IDLE_MS).unref();
     };
     const onMessage = (reply: PlotReply) => {
       if (reply.id !== id) return;
@@ -81,8 +83,10 @@ async function drawSvg(figure: Figure): Promise<string> {
       end();
       reject(error);
     };
+    const onExit = () => onError(new Error("the thread that draws figures has ended; show it again"));
     worker.on("message", onMessage);
     worker.on("error", onError);
+    worker.on("exit", onExit);
     worker.postMessage({ id, figure: text });
   });
 }

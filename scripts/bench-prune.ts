@@ -13,6 +13,7 @@ import { linearLayers, planPruning, type WeightOptions } from "../src/prune/opti
 import { allocateWeights } from "../src/prune/shared-weights.ts";
 import { tensorsInScope } from "../src/prune/sparsity.ts";
 import { explainErrors } from "./explain-error.ts";
+import { parseWhole } from "./options.ts";
 
 const help = `usage: npm run bench:prune -- [options]
 
@@ -47,7 +48,8 @@ if (values.help) console.log(help);
 else await bench(values.model === undefined ? null : await openCheckpointFile(values.model));
 
 async function bench(checkpoint: Checkpoint | null): Promise<void> {
-  const threads = Number(values.threads);
+  const threads = parseWhole("--threads", values.threads, 1);
+  const runs = parseWhole("--runs", values.runs, 1);
   const infos = checkpoint ? tensorsInScope(checkpoint, linearLayers) : shapesOf270M();
   const weights = await allocateWeights(infos, { threads });
   const bytes = 2 * infos.reduce((sum, { shape }) => sum + elementCount(shape), 0);
@@ -65,7 +67,7 @@ async function bench(checkpoint: Checkpoint | null): Promise<void> {
   const prunings = benchmarks.map((): Timing[] => []);
   const gpuPrunings = benchmarks.map((): Timing[] => []);
   const apart = benchmarks.map(() => 0);
-  for (let run = 0; run < Number(values.runs); run++) {
+  for (let run = 0; run < runs; run++) {
     for (const [index, options] of benchmarks.entries()) {
       const plan = planPruning(options);
       const copy = () => weights.tensors.forEach(({ data }, tensor) => void data.set(originals[tensor]!));
@@ -82,7 +84,7 @@ async function bench(checkpoint: Checkpoint | null): Promise<void> {
   const what = checkpoint ? checkpoint.name : "random weights";
   console.log(`${infos.length} tensors, ${(bytes / 2).toLocaleString("en-US")} bfloat16 weights in memory (${what});`);
   console.log(`${threads} threads on ${cpus().length} cores (${cpus()[0]!.model.trim()}), node ${process.version},`);
-  console.log(`load ${loadavg()[0]!.toFixed(1)}; milliseconds of ${values.runs} runs, after one copy each\n`);
+  console.log(`load ${loadavg()[0]!.toFixed(1)}; milliseconds of ${runs} runs, after one copy each\n`);
   console.log("| select and zero half | first | fastest | median | slowest | median / copy | processor time, median |");
   console.log("|---|---:|---:|---:|---:|---:|---:|");
   const row = (label: string, timings: readonly Timing[]) => {

@@ -14,6 +14,7 @@ import { openSession } from "../src/onnx/session.ts";
 import { defaultModel } from "../src/open-checkpoint.ts";
 import { explainErrors } from "./explain-error.ts";
 import { matrixProductRate } from "./matrix-product.ts";
+import { parseWhole } from "./options.ts";
 
 const cardTasks = [
   "hellaswag",
@@ -114,7 +115,7 @@ async function bench(): Promise<void> {
 
 async function medianOfOurs(work: string, precision: Precision): Promise<Run> {
   const runs: Run[] = [];
-  for (let run = 0; run < Number(values.runs); run++) {
+  for (let run = 0; run < parseWhole("--runs", values.runs, 1); run++) {
     const folder = join(work, `ours-${precision}-${run}`);
     const command = [
       "dist/scripts/prunelab.js",

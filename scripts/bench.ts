@@ -4,13 +4,18 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { PrunelabError } from "../src/errors.ts";
+import { explainErrors } from "./explain-error.ts";
 import { matrixProductRate } from "./matrix-product.ts";
+import { parseWhole } from "./options.ts";
 import { duration } from "./progress.ts";
 
 const help = `usage: npm run bench -- [--runs <n>] [options of prunelab card]
 
 Runs the main job n times (default 3) with everything scored anew, and prints the median of each step and of the memory's peak,
 and this machine's float32 matrix product by ONNX Runtime, which bounds what scoring can reach.`;
+
+explainErrors("bench");
 
 interface Run {
   readonly seconds: Readonly<Record<string, number>>;
@@ -25,6 +30,7 @@ async function main(args: string[]): Promise<void> {
     options: { runs: { type: "string", default: "3" }, help: { type: "boolean", short: "h" } },
   });
   if (values.help) return console.log(help);
+  const count = parseWhole("--runs", String(values.runs), 1);
   const passedOn = tokens.flatMap((token) =>
     token.kind === "option" && token.name !== "runs"
       ? [token.rawName, ...(token.value === undefined ? [] : [token.value])]
@@ -37,13 +43,16 @@ async function main(args: string[]): Promise<void> {
   console.log(`matrix product  ${(await matrixProductRate()).toFixed(0)} GFLOP/s (float32, ONNX Runtime, best of 10)`);
   const output = mkdtempSync(join(tmpdir(), "prunelab-bench-"));
   const runs: Run[] = [];
-  for (let i = 0; i < Number(values.runs); i++) {
-    const command = ["dist/scripts/prunelab.js", "card", "--fresh", "--output", output, ...passedOn];
-    const { status } = spawnSync(process.execPath, command, { stdio: ["ignore", "ignore", "inherit"] });
-    if (status !== 0) process.exit(status ?? 1);
-    runs.push(JSON.parse(readFileSync(join(output, "run.json"), "utf8")) as Run);
+  try {
+    for (let i = 0; i < count; i++) {
+      const command = ["dist/scripts/prunelab.js", "card", "--fresh", "--output", output, ...passedOn];
+      const { status } = spawnSync(process.execPath, command, { stdio: ["ignore", "ignore", "inherit"] });
+      if (status !== 0) throw new PrunelabError(`run ${i + 1} of ${count} failed: exit code ${status}; see above`);
+      runs.push(JSON.parse(readFileSync(join(output, "run.json"), "utf8")) as Run);
+    }
+  } finally {
+    rmSync(output, { recursive: true });
   }
-  rmSync(output, { recursive: true });
 
   const row = (name: string, read: (run: Run) => number, show: (value: number) => string) => {
     const sorted = runs.map(read).sort((a, b) => a - b);

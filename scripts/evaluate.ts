@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { evaluate, type LoadOptions, loadLanguageModel, openCheckpoint, writeResults } from "../src/index.ts";
 import { defaultModel } from "../src/open-checkpoint.ts";
 import { resultsTable } from "../src/report/results-table.ts";
+import { findTasks } from "../src/tasks/find-tasks.ts";
 import { defaultSeed } from "../src/tasks/load-documents.ts";
 import { parseLimit, parseWhole } from "./options.ts";
 import { duration, terminalProgress } from "./progress.ts";
@@ -54,6 +55,9 @@ export async function runEvaluate(args: string[]): Promise<void> {
     fewshotAsMultiturn: !values["no-multiturn"],
     fresh: values.fresh,
   };
+  const tasks = values.tasks.split(",");
+  // A wrong name should not cost a download first.
+  findTasks(tasks);
   const { onProgress, note, finish } = terminalProgress();
   const model = await loadLanguageModel(await openCheckpoint(values.model, { onProgress, onNotice: note }), {
     // The library checks the names.
@@ -61,7 +65,7 @@ export async function runEvaluate(args: string[]): Promise<void> {
     precision: values.precision as LoadOptions["precision"] & string,
     onProgress,
   });
-  const evaluation = await evaluate(model, values.tasks.split(","), { ...options, onProgress });
+  const evaluation = await evaluate(model, tasks, { ...options, onProgress });
   await model.release();
   finish();
   const { results } = await writeResults(evaluation, values.output);

@@ -11,9 +11,11 @@ export function parseLimit(text: string): number | null {
   return limit;
 }
 
-/** A whole number from 0 on. */
-export function parseWhole(option: string, text: string): number {
-  if (!/^\d+$/.test(text)) throw new PrunelabError(`invalid ${option}; a whole number: ${text}`);
+/** A whole number from `least` on. */
+export function parseWhole(option: string, text: string, least = 0): number {
+  if (!/^\d+$/.test(text) || Number(text) < least) {
+    throw new PrunelabError(`invalid ${option}; a whole number${least > 0 ? ` from ${least} on` : ""}: ${text}`);
+  }
   return Number(text);
 }
 

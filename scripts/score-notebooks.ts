@@ -16,6 +16,7 @@ import {
   sweepTasks,
 } from "../src/index.ts";
 import { defaultModel } from "../src/open-checkpoint.ts";
+import { explainErrors } from "./explain-error.ts";
 import { parseWhole } from "./options.ts";
 
 const help = `usage: npm run notebooks:scores -- [options]
@@ -31,6 +32,7 @@ const help = `usage: npm run notebooks:scores -- [options]
 Give the numbers that the notebooks were run with. Answers are taken from the cache, so it is quick after the notebooks, but for perplexities.
 Only names, counts and scores are written.`;
 
+explainErrors("notebooks:scores");
 const { values } = parseArgs({
   options: {
     limit: { type: "string", default: "200" },

@@ -1,4 +1,4 @@
-/** The public names, in the order of the pipeline. */
+/** The public names. */
 export type { Checkpoint } from "./checkpoint/checkpoint.ts";
 export { writeCheckpoint } from "./checkpoint/write.ts";
 export { type Comparison, compare } from "./compare.ts";

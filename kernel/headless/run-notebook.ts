@@ -158,6 +158,7 @@ async function runCells(
 }
 
 async function start({ path, kernelArgs = [] }: RunOptions): Promise<KernelClient> {
+  let kernel: KernelClient | undefined;
   try {
     // A run by a machine is not a person's history.
     const JPY_PARENT_PID = String(process.pid);
@@ -166,11 +167,12 @@ async function start({ path, kernelArgs = [] }: RunOptions): Promise<KernelClien
       JPY_SESSION_NAME: path,
       PRUNELAB_HISTORY: process.platform === "win32" ? "NUL" : "/dev/null",
     };
-    const kernel = await startKernel({ cwd: dirname(path), env, args: kernelArgs });
+    kernel = await startKernel({ cwd: dirname(path), env, args: kernelArgs });
     // The first question to the checker takes most of a second, which is no time of the first cell's.
     if (!kernelArgs.includes("--no-check")) await kernel.request("inspect_request", { code: "Array", cursor_pos: 2 });
     return kernel;
   } catch (error) {
+    await kernel?.close();
     throw new RunError("kernel", `the kernel did not start for ${path}: ${messageOf(error)}`);
   }
 }

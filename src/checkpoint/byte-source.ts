@@ -1,6 +1,7 @@
 /** Reads byte ranges of a file or a buffer. */
 import { type FileHandle, open, stat } from "node:fs/promises";
-import { messageOf, PrunelabError } from "../errors.ts";
+import { PrunelabError } from "../errors.ts";
+import { asReadError } from "../files/read-error.ts";
 
 /** Bytes that are read by range. */
 export interface ByteSource {
@@ -15,23 +16,6 @@ export interface ByteSource {
 
 /** Node refuses to read 2 GiB or more in one call. */
 const largestRead = 2 ** 30;
-
-const adviceByCode: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file; check the path",
-  ENOTDIR: "there is no such file; check the path",
-  EISDIR: "it is a folder; check the path",
-  EACCES: "permission denied; change its permissions",
-  EPERM: "operation not permitted; change its permissions",
-  ELOOP: "its symbolic links go round in a circle; check the path",
-  EMFILE: "too many files are open; close some and run again",
-};
-
-/** A failure to read `path`, as the sentence a user needs. */
-export function asReadError(error: unknown, path: string): unknown {
-  const code = (error as NodeJS.ErrnoException | null)?.code;
-  if (error instanceof PrunelabError || typeof code !== "string") return error;
-  return new PrunelabError(`cannot read ${path}: ${adviceByCode[code] ?? messageOf(error)}`, { cause: error });
-}
 
 function checkRange(source: ByteSource, start: number, end: number): void {
   if (!(Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start <= end)) {

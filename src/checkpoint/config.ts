@@ -1,7 +1,8 @@
 /** Gemma 3's text config: read from `config.json`, checked, and written. */
 import { PrunelabError } from "../errors.ts";
 
-type LayerType = "sliding_attention" | "full_attention";
+/** Layers with a window, and those that see all keys: masked, cached and rotated differently. */
+export type LayerType = "sliding_attention" | "full_attention";
 
 /** The text model's fields of `config.json`, by their own names. */
 export interface Gemma3Config {

@@ -51,6 +51,12 @@ export function gemma3Tensors(config: Gemma3Config): Gemma3Tensor[] {
   return tensors;
 }
 
+/** The block that a tensor lies in, and its name there (`mlp.up_proj.weight`); undefined for a tensor outside the blocks. */
+export function placeInBlock(name: string): { readonly layer: number; readonly name: string } | undefined {
+  const [, layer, rest] = /^model\.layers\.(\d+)\.(.*)$/.exec(name) ?? [];
+  return layer === undefined ? undefined : { layer: Number(layer), name: rest! };
+}
+
 /**
  * Whether a tensor holds the w of a norm that multiplies by 1 + w. Hugging Face's files store w, GGUF files 1 + w
  * (llama.cpp pull request 5631); leaving out the difference breaks the model without any error.

@@ -1,6 +1,7 @@
 /** Reads CSV files without a header line, strictly as RFC 4180 has them, and knows each record's line. */
 import { readFile } from "node:fs/promises";
 import { messageOf, PrunelabError } from "../errors.ts";
+import { asReadError } from "../files/read-error.ts";
 
 /** The fields of one record and the place where it begins. */
 export interface CsvRecord {
@@ -14,9 +15,12 @@ export interface CsvRecord {
  * @throws PrunelabError with the line's number, where quotes do not pair or stand inside an unquoted field.
  */
 export async function readCsv(path: string): Promise<CsvRecord[]> {
+  const bytes = await readFile(path).catch((error) => {
+    throw asReadError(error, path);
+  });
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(await readFile(path));
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
     throw new PrunelabError(`cannot read CSV: ${path}: ${messageOf(error)}; get the file again`, { cause: error });
   }

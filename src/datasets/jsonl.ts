@@ -1,6 +1,7 @@
 /** Reads JSON Lines files by streaming, so that neither the file's size nor a line's length matters. */
 import { createReadStream } from "node:fs";
 import { messageOf, PrunelabError } from "../errors.ts";
+import { asReadError } from "../files/read-error.ts";
 import { isRow } from "./fields.ts";
 import type { PlacedRow } from "./source.ts";
 
@@ -39,7 +40,7 @@ async function* readLines(path: string): AsyncGenerator<Uint8Array> {
       if (start < chunk.length) pieces.push(chunk.subarray(start));
     }
   } catch (error) {
-    throw new PrunelabError(`cannot read ${path}: ${messageOf(error)}`, { cause: error });
+    throw asReadError(error, path);
   }
   if (pieces.length > 0) yield Buffer.concat(pieces);
 }

@@ -64,7 +64,7 @@ test("never puts the demo in the place of a named folder's rows", async () => {
   });
   await assert.rejects(loadRows(mmlu, { folder: join(folder, "none"), locate: offline }), {
     name: "PrunelabError",
-    message: /^no such folder: .*none; correct PRUNELAB_DATA or unset it$/,
+    message: /^no such folder: .*none; correct the option folder, or PRUNELAB_DATA$/,
   });
   await assert.rejects(loadRows({ path: "some/thing", split: "test" }, { folder: "", locate: offline }), PrunelabError);
 });

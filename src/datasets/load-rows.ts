@@ -44,7 +44,8 @@ export async function loadRows(
   }
   const passedOver: string[] = [];
   if (folder) {
-    if (!existsSync(folder)) throw new PrunelabError(`no such folder: ${folder}; correct PRUNELAB_DATA or unset it`);
+    if (!existsSync(folder))
+      throw new PrunelabError(`no such folder: ${folder}; correct the option folder, or PRUNELAB_DATA`);
     const found = await readFolder(folder, ref);
     if (found)
       return { rows: found.rows, source: { kind: "folder", where: found.path, complete: found.complete, passedOver } };

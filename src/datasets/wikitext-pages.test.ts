@@ -26,5 +26,8 @@ test("cuts articles at titles, not at sections, and loses nothing between", asyn
 test("an empty file has no articles; a missing one is named", async () => {
   await writeFile(path, "\n \n");
   assert.deepEqual(await readWikitextPages(path), []);
-  await assert.rejects(readWikitextPages(join(folder, "none")), { name: "PrunelabError", message: /none: ENOENT/ });
+  await assert.rejects(readWikitextPages(join(folder, "none")), {
+    name: "PrunelabError",
+    message: /none: there is no such file/,
+  });
 });

@@ -1,6 +1,7 @@
 /** Cuts WikiText's raw files into articles, the rows that the Hub's `EleutherAI/wikitext_document_level` has. */
 import { readFile } from "node:fs/promises";
 import { messageOf, PrunelabError } from "../errors.ts";
+import { asReadError } from "../files/read-error.ts";
 import type { PlacedRow } from "./source.ts";
 
 /**
@@ -10,9 +11,12 @@ import type { PlacedRow } from "./source.ts";
  * @throws PrunelabError where the file cannot be read.
  */
 export async function readWikitextPages(path: string): Promise<PlacedRow[]> {
+  const bytes = await readFile(path).catch((error) => {
+    throw asReadError(error, path);
+  });
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(await readFile(path));
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
     throw new PrunelabError(`cannot read text: ${path}: ${messageOf(error)}; get the file again`, { cause: error });
   }

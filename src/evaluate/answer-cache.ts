@@ -1,7 +1,8 @@
 /** Answers of finished batches in a file of one line each: a stopped run goes on from it, and a second run asks nothing twice. */
-import { mkdir, open, readFile } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { asWriteError } from "../files/atomic.ts";
+import { asReadError } from "../files/read-error.ts";
 import type { Journal, Loglikelihood } from "../model/language-model.ts";
 
 /** A journal in a file, and how many answers came from it. */
@@ -17,8 +18,10 @@ export interface AnswerCache extends Journal<Loglikelihood> {
  * Several processes may append to one file. With `fresh` nothing that was there is used.
  */
 export async function openAnswerCache(path: string, { fresh }: { fresh: boolean }): Promise<AnswerCache> {
-  await mkdir(dirname(path), { recursive: true });
-  const text = await readFile(path, "utf8").catch(() => "");
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return "";
+    throw asReadError(error, path);
+  });
   const sums = new Map<string, readonly Loglikelihood[]>();
   const texts = new Map<string, readonly string[]>();
   for (const line of fresh ? [] : text.split("\n")) {
@@ -31,9 +34,8 @@ export async function openAnswerCache(path: string, { fresh }: { fresh: boolean 
         answers.map(([sum, isGreedy]) => ({ sum, isGreedy })),
       );
   }
-  const file = await open(path, "a");
-  // Ends a line that was cut off, so that it does not swallow the next one.
-  if (text !== "" && !text.endsWith("\n")) await file.appendFile("\n");
+  // A line that was cut off is ended, so that it does not swallow the next one.
+  const file = await openToAppend(path, text === "" || text.endsWith("\n") ? "" : "\n");
   let reused = 0;
   const journal = <Answer>(known: ReadonlyMap<string, readonly Answer[]>, toJson: (answer: Answer) => unknown) => ({
     get(key: string) {
@@ -53,6 +55,19 @@ export async function openAnswerCache(path: string, { fresh }: { fresh: boolean 
     reused: () => reused,
     close: () => file.close(),
   };
+}
+
+async function openToAppend(path: string, first: string): Promise<FileHandle> {
+  let file: FileHandle | undefined;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    file = await open(path, "a");
+    await file.appendFile(first);
+    return file;
+  } catch (error) {
+    await file?.close();
+    throw asWriteError(error, path);
+  }
 }
 
 function parseLine(line: string): { key: string; answers: readonly unknown[] } | undefined {

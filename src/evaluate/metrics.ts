@@ -1,4 +1,4 @@
-/** lm-eval's metrics of multiple choice, in its own order of arithmetic, so that printed digits agree. */
+/** lm-eval's metrics, in its own order of arithmetic, so that printed digits agree. */
 import type { Loglikelihood } from "../model/language-model.ts";
 import { length } from "../python-text.ts";
 import { tasksOf } from "../tasks/find-tasks.ts";

@@ -1,4 +1,5 @@
 /** Perplexity on fixed windows of tokens, the measure of the pruning literature. */
+import { PrunelabError } from "../errors.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { OnProgress } from "../progress.ts";
 import { bootstrapMean } from "./bootstrap.ts";
@@ -7,12 +8,15 @@ import type { Interval } from "./statistics.ts";
 /**
  * exp of minus the mean natural-log probability of each window's tokens after its first, over all windows together. Windows of 2,048
  * tokens of WikiText-2's raw test text, BOS first, give the number that papers call its perplexity.
+ *
+ * @throws PrunelabError where there is no window, or one of less than two tokens.
  */
 export async function perplexity(
   model: LanguageModel,
   windows: readonly (readonly number[])[],
   options: { readonly onProgress?: OnProgress } = {},
 ): Promise<number> {
+  checkWindows(windows);
   return ofSums(await model.loglikelihoodTokens(windows, options), windows);
 }
 
@@ -22,10 +26,21 @@ export async function perplexityInterval(
   windows: readonly (readonly number[])[],
   options: { readonly onProgress?: OnProgress } = {},
 ): Promise<Interval & { readonly perplexity: number }> {
+  checkWindows(windows);
   const sums = await model.loglikelihoodTokens(windows, options);
   const losses = sums.map((sum, index) => -sum / (windows[index]!.length - 1));
   const { low, high } = bootstrapMean(losses, { seed: 0, resamples: 10_000 });
   return { perplexity: ofSums(sums, windows), low: Math.exp(low), high: Math.exp(high) };
+}
+
+function checkWindows(windows: readonly (readonly number[])[]): void {
+  if (windows.length === 0) {
+    throw new PrunelabError("no perplexity of nothing: 0 windows; give at least one, with text enough to fill it");
+  }
+  const short = windows.findIndex(({ length }) => length < 2);
+  if (short >= 0) {
+    throw new PrunelabError(`no perplexity of a window of ${windows[short]!.length} tokens: ${short}; give at least 2`);
+  }
 }
 
 function ofSums(sums: readonly number[], windows: readonly (readonly number[])[]): number {

@@ -45,10 +45,7 @@ export async function writeResults(
 }
 
 /** The results file of an evaluation. `hashes` are those of its tasks by name. */
-export function resultsFile(
-  evaluation: Evaluation,
-  hashes: Readonly<Record<string, string>>,
-): ResultsFile<PythonFloat> {
+function resultsFile(evaluation: Evaluation, hashes: Readonly<Record<string, string>>): ResultsFile<PythonFloat> {
   const { model, tasks, prompting, startedAt, seconds } = evaluation;
   const { pad, eos, bos } = model.specialTokens;
   // Groups of tasks come before groups of groups.

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { loadLanguageModel } from "../model/load.ts";
+import { loadDocuments } from "../tasks/load-documents.ts";
 import { tinyModel } from "../testing.test-helper.ts";
 import { evaluate } from "./evaluate.ts";
 import { ownTask } from "./own-task.test-helper.ts";
@@ -47,6 +48,35 @@ test("odd documents are answered as lm-eval answers them", async (t) => {
       assert.ok(Math.abs(sum - sums[choice]!) < 1e-3, `${text.slice(0, 20)} ${choice}: ${sum}`);
     }
   });
+});
+
+test("a row without a right choice is refused with its place, before anything is asked", async (t) => {
+  const model = await loadLanguageModel(await openCheckpointFile(tinyModel));
+  for (const [row, message] of [
+    [
+      { text: "q", choices: ["a", "b"], gold: 2 },
+      /line 2.*right choice out of range: 2 of 2 choices|right choice out of range: 2 of 2 choices.*line 2/,
+    ],
+    [{ text: "q", choices: [], gold: -1 }, /right choice out of range: -1 of 0 choices/],
+  ] as const) {
+    const task = ownTask(temporaryFolder(t), { validation: [{ text: "q", choices: ["a"], gold: 0 }, row] });
+    await assert.rejects(evaluate(model, [task]), { name: "PrunelabError", message });
+  }
+  await model.release();
+});
+
+test("examples out of the scored split itself are never the document's own, and then not lm-eval's", async (t) => {
+  const validation = ["a", "b", "c"].map((text) => ({ text, choices: ["x", "y"], gold: 0 }));
+  const own = ownTask(temporaryFolder(t), { validation });
+  // lm-eval draws from a lone test split without leaving the document out, from a lone validation split without it.
+  for (const [splits, isLmEvalDraw] of [
+    [{ test: "validation" }, false],
+    [{ validation: "validation" }, true],
+  ] as const) {
+    const { docs, examples } = await loadDocuments({ ...own, splits }, { numFewshot: 2 });
+    for (const doc of docs) assert.ok(!examples!.draw(doc).some(({ text }) => text === doc.text));
+    assert.equal(examples!.isLmEvalDraw, isLmEvalDraw);
+  }
 });
 
 test("a choice longer than the model sees is refused by its text", async (t) => {

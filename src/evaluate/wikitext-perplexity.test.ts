@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { loadLanguageModel } from "../model/load.ts";
 import { tinyModel } from "../testing.test-helper.ts";
+import { perplexity } from "./perplexity.ts";
 import { tokenWindows, wikitextPerplexity } from "./wikitext-perplexity.ts";
 
 test("cuts whole windows, each with BOS", () => {
@@ -34,5 +35,13 @@ test("takes the whole text as one, window by window", async (t) => {
   const [best, worst] = sums.map((sum) => Math.exp(-sum / 8)).sort((a, b) => a - b) as [number, number];
   assert.ok(Math.abs(seen.low / best - 1) < 1e-9 && Math.abs(seen.high / worst - 1) < 1e-9);
   assert.equal((await wikitextPerplexity(model, { folder, windowTokens: 9 })).windows, Math.floor(ids.length / 8));
+  for (const [options, message] of [
+    [{ limit: 0 }, /^invalid limit: 0; choose an integer of at least 1$/],
+    [{ windowTokens: 1 }, /^invalid windowTokens: 1; choose an integer of at least 2$/],
+    [{ windowTokens: 4096 }, /^no perplexity of nothing: 0 windows; give at least one/],
+  ] as const) {
+    await assert.rejects(wikitextPerplexity(model, { folder, ...options }), { name: "PrunelabError", message });
+  }
+  await assert.rejects(perplexity(model, [[2, 5], [2]]), { message: /^no perplexity of a window of 1 tokens: 1; / });
   await model.release();
 });

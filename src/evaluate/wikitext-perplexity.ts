@@ -1,5 +1,6 @@
 /** WikiText-2's perplexity by token, the number that papers on pruning and quantisation give. */
 import { type LoadRowsOptions, loadRows } from "../datasets/load-rows.ts";
+import { PrunelabError } from "../errors.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { OnProgress } from "../progress.ts";
 import { scoredRows } from "../tasks/task.ts";
@@ -19,12 +20,20 @@ export interface WikitextPerplexityOptions extends LoadRowsOptions {
  * exp of the mean negative log-probability of WikiText-2's raw test text, cut into windows that each begin with BOS and see nothing
  * before it, with its 95 % interval over the windows. What is left after the last whole window is not counted. (lm-eval's `wikitext` counts words and bytes instead.)
  *
- * @throws PrunelabError where no source has the text.
+ * @throws PrunelabError where no source has the text, or the numbers leave no window.
  */
 export async function wikitextPerplexity(
   model: LanguageModel,
   { windowTokens = 2048, limit, onProgress, ...options }: WikitextPerplexityOptions = {},
 ): Promise<Interval & { readonly perplexity: number; readonly windows: number }> {
+  for (const [name, value, least] of [
+    ["windowTokens", windowTokens, 2],
+    ["limit", limit ?? 1, 1],
+  ] as const) {
+    if (!Number.isSafeInteger(value) || value < least) {
+      throw new PrunelabError(`invalid ${name}: ${value}; choose an integer of at least ${least}`);
+    }
+  }
   const { rows } = await loadRows(scoredRows(wikitext), options);
   // The articles are the raw file but for its first line.
   const ids = model.encode(` \n${rows.map(({ row }) => wikitext.processDoc(row).page).join("\n")}`);

@@ -1,6 +1,7 @@
 /** Reads a JSON object from a file. */
 import { readFile, stat } from "node:fs/promises";
 import { messageOf, PrunelabError } from "../errors.ts";
+import { asReadError } from "./read-error.ts";
 
 /** tokenizer.json of Gemma 3 has 33 MB; a string of V8 holds 512 MB. */
 const maxBytes = 400_000_000;
@@ -19,12 +20,7 @@ export async function readJsonObject(path: string): Promise<Record<string, unkno
     }
     text = await readFile(path, "utf8");
   } catch (error) {
-    if (error instanceof PrunelabError) throw error;
-    const missing = ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
-    throw new PrunelabError(
-      `cannot read ${path}: ${missing ? "there is no such file; check the path" : messageOf(error)}`,
-      { cause: error },
-    );
+    throw asReadError(error, path);
   }
   return parseJsonObject(text, path);
 }

@@ -1,8 +1,8 @@
 /** The graph of one block whose weights are inputs, and what calibration asks of it: its linear layers' inputs and their statistics. */
-import type { Gemma3Config } from "../checkpoint/config.ts";
+import type { Gemma3Config, LayerType } from "../checkpoint/config.ts";
 import { gemma3Tensors } from "../checkpoint/tensor-names.ts";
 import { GraphBuilder, type Value } from "../onnx/graph.ts";
-import { type AttentionSpan, addBlock, addRotation, type LayerType } from "./gemma3-block.ts";
+import { type AttentionSpan, addBlock, addRotation } from "./gemma3-block.ts";
 
 // Shorter spans skip more keys, and make smaller matrix products; so do narrower panels of a Gram matrix.
 const spanTokens = 64;

@@ -15,7 +15,8 @@ export interface ScoredSequence {
 
 /**
  * Tokens of context and continuation, cut on the left to what the model can see.
- * The border lies where the context's own tokens end, also when the two texts merge into other tokens there.
+ * Where the two texts would merge into one token, the context keeps its own tokens, and the continuation is what the tokens of both
+ * together have behind as many.
  */
 export function encodeRequest(tokenizer: Tokenizer, request: LoglikelihoodRequest, maxLength: number): ScoredSequence {
   let { context, continuation } = request;
@@ -30,8 +31,9 @@ export function encodeRequest(tokenizer: Tokenizer, request: LoglikelihoodReques
     const stripped = stripEnd(context);
     continuation = context.slice(stripped.length) + continuation;
     context = stripped;
-    tokens = encodePrompt(tokenizer, context + continuation);
-    start = encodePrompt(tokenizer, context).length;
+    const before = encodePrompt(tokenizer, context);
+    start = before.length;
+    tokens = [...before, ...encodePrompt(tokenizer, context + continuation).slice(start)];
   }
   if (start < 1 || start >= tokens.length) {
     throw new PrunelabError(

@@ -5,11 +5,8 @@
  * Between the blocks the hidden states are flat, `[batch × tokens, hidden]`: a linear layer is then one Gemm with the
  * checkpoint's `[out, in]` weight as it is.
  */
-import type { Gemma3Config } from "../checkpoint/config.ts";
+import type { Gemma3Config, LayerType } from "../checkpoint/config.ts";
 import { type GraphBuilder, microsoft, type Value } from "../onnx/graph.ts";
-
-/** Layers that see all keys, and those with a window: masked, cached and rotated differently. */
-export type LayerType = Gemma3Config["layer_types"][number];
 
 /** What a block finds around it. */
 export interface BlockSurroundings {

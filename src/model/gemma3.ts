@@ -8,7 +8,7 @@
  * - `score-head`: these hidden states → the log-probability of chosen tokens, so that no `[tokens, vocabulary]` logits exist outside
  *   those positions, and the head, which reads 671 MB however few they are, runs once for the positions of many texts.
  */
-import type { Gemma3Config } from "../checkpoint/config.ts";
+import type { Gemma3Config, LayerType } from "../checkpoint/config.ts";
 import { gemma3Tensors } from "../checkpoint/tensor-names.ts";
 import {
   bytesOfWeight,
@@ -18,7 +18,7 @@ import {
   type Value,
   type WeightLayout,
 } from "../onnx/graph.ts";
-import { addBlock, addNorm, addRotation, float32Linear, type LayerType } from "./gemma3-block.ts";
+import { addBlock, addNorm, addRotation, float32Linear } from "./gemma3-block.ts";
 import { int8Linear } from "./int8-linear.ts";
 import { int8Layout } from "./int8-weights.ts";
 import { addScoreHead, headParts } from "./score-head.ts";

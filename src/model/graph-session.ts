@@ -12,16 +12,17 @@ export interface GraphSession {
 }
 
 export interface GraphOptions {
-  /** Holds the weights file. */
-  readonly folder: string;
+  /** Gives the folder that holds the weights file. Asked at every opening, since the cache may have dropped it for other models. */
+  readonly folder: () => Promise<string>;
   readonly device: Device;
   readonly precision: Precision;
 }
 
 /** Opens the scoring graphs. */
 export async function openGraphSession(config: Gemma3Config, options: GraphOptions): Promise<GraphSession> {
-  const { folder, device, precision } = options;
-  let scorer: Scorer | undefined = await openScorer(config, options);
+  const { device, precision } = options;
+  const openScoring = async () => await openScorer(config, { device, precision, folder: await options.folder() });
+  let scorer: Scorer | undefined = await openScoring();
   let generator: Session | undefined;
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
@@ -41,7 +42,7 @@ export async function openGraphSession(config: Gemma3Config, options: GraphOptio
       inTurn(async () => {
         if (!scorer) {
           await close();
-          scorer = await openScorer(config, options);
+          scorer = await openScoring();
         }
         return await work(scorer);
       }),
@@ -49,6 +50,7 @@ export async function openGraphSession(config: Gemma3Config, options: GraphOptio
       inTurn(async () => {
         if (!generator) {
           await close();
+          const folder = await options.folder();
           generator = await openSession(buildGemma3(config, "generate", precision), { folder, device });
         }
         return await work(generator);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openCheckpointFile } from "../checkpoint/open.ts";
@@ -7,6 +7,7 @@ import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } fro
 import { batchPrompts } from "./generate.ts";
 import type { GenerationRequest, Journal, LanguageModel, Loglikelihood } from "./language-model.ts";
 import { loadLanguageModel } from "./load.ts";
+import { weightsFolder } from "./weights.ts";
 
 let model: LanguageModel;
 before(async () => {
@@ -195,4 +196,22 @@ test("scores on a GPU nearly as on the CPU, and keeps the two's answers apart", 
   for (const [i, { sum }] of onCpu.entries()) {
     assert.ok(Math.abs(sum - onGpu[i]!.sum) < 2e-3, `request ${i}: ${sum} on the CPU, ${onGpu[i]!.sum} on the GPU`);
   }
+});
+
+test("where two texts would merge into one token the context keeps its own", async () => {
+  // lm-eval 0.4.13 on data/tiny-gemma3.
+  const [{ sum } = { sum: 0 }] = await model.loglikelihood([{ context: " the", continuation: "y z" }]);
+  assert.ok(Math.abs(sum + 19.595) < 1e-3, String(sum));
+});
+
+test("a model whose weights the cache has dropped for others goes on, whatever it is asked", async () => {
+  const checkpoint = await openCheckpointFile(tinyModel);
+  const own = await loadLanguageModel(checkpoint);
+  const request = { context: "The cat", continuation: " sat" };
+  const before = await own.loglikelihood([request]);
+  rmSync(await weightsFolder(checkpoint), { recursive: true });
+  assert.deepEqual(await own.generateUntil([{ context: "The cat", until: ["zzz"], maxNewTokens: 3 }]), ["ttt"]);
+  rmSync(await weightsFolder(checkpoint), { recursive: true });
+  assert.deepEqual(await own.loglikelihood([request]), before);
+  await own.release();
 });

@@ -36,8 +36,8 @@ export interface LoadOptions {
 }
 
 /**
- * Loads a checkpoint to score with: writes its float32 weights to the cache where they are not there yet, and opens a session on
- * them (float32). Memory: about 7 bytes a weight. Call `release()` when done.
+ * Loads a checkpoint to score with: writes its weights to the cache where they are not there yet, and opens a session on them. Memory: about 7
+ * bytes a weight in float32. Call `release()` when done.
  *
  * @throws PrunelabError when the checkpoint cannot be read, the cache cannot be written or the device is not there.
  */
@@ -57,10 +57,11 @@ export async function loadLanguageModel(
       throw new PrunelabError(`int8 is for the CPU: device ${device}; choose float32, or device cpu`);
     await checkInt8();
   }
-  const folder = await weightsFolder(checkpoint, onProgress, precision);
+  const { eos_token_id } = await checkpoint.generationConfig();
+  const digest = await checkpoint.digest();
+  const folder = () => weightsFolder(checkpoint, onProgress, precision);
   const graph = await openGraphSession(config, { folder, device, precision });
   const maxLength = config.max_position_embeddings;
-  const { eos_token_id } = await checkpoint.generationConfig();
   const endTokens = new Set([tokenizer.specialTokens.eos[1], ...[eos_token_id].flat()]);
 
   // What answers depend on beside the weights and tokens.
@@ -97,7 +98,7 @@ export async function loadLanguageModel(
 
   return {
     name: checkpoint.name,
-    digest: await checkpoint.digest(),
+    digest,
     device,
     precision,
     parameterCount: [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
@@ -136,15 +137,15 @@ export async function loadLanguageModel(
             `generate ${engine} ${[...endTokens]} ${maxNewTokens} ${JSON.stringify(until)}`,
             ...own.map((ids) => ids.join(" ")),
           ]);
-          const textOf = (ids: readonly number[]) => tokenizer.decode(ids, { skipSpecialTokens: true });
+          // An end may be a special token's text, which the answer leaves out.
           const isDone = (ids: readonly number[]) =>
-            endTokens.has(ids.at(-1)!) || until.some((end) => end !== "" && textOf(ids).includes(end));
+            endTokens.has(ids.at(-1)!) || until.some((end) => end !== "" && tokenizer.decode(ids).includes(end));
           let texts = journal?.get(key);
           if (texts?.length !== batch.length) {
             const written = await graph.generate((session) =>
               generateGreedily(session, config, own, { maxNewTokens, isDone }),
             );
-            texts = written.map((ids) => cutAt(textOf(ids), until));
+            texts = written.map((ids) => cutAt(tokenizer.decode(ids, { skipSpecialTokens: true }), until));
             await journal?.add(key, texts);
           }
           for (const [i, index] of batch.entries()) answers[indices[index]!] = texts[i]!;

@@ -1,12 +1,11 @@
 /** Runs windows of tokens through one block at a time, with that block's weights alone in memory. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { Gemma3Config } from "../checkpoint/config.ts";
+import type { Gemma3Config, LayerType } from "../checkpoint/config.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { gemma3Tensors, isNorm } from "../checkpoint/tensor-names.ts";
 import { type Feeds, float32, int64, type Outputs, openSession, type Session } from "../onnx/session.ts";
 import { type BlockOutput, buildBlockGraph } from "./block-graph.ts";
 import { embeddingScale } from "./gemma3.ts";
-import type { LayerType } from "./gemma3-block.ts";
 
 /** What goes from block to block: `[windows, tokens, hidden]`. */
 export interface HiddenStates {
@@ -110,7 +109,13 @@ export function openBlock(
       }
     },
     async release() {
-      for (const session of sessions.values()) await (await session).release();
+      for (const session of sessions.values()) {
+        // One that could not be opened has told so.
+        await session.then(
+          (open) => open.release(),
+          () => {},
+        );
+      }
     },
   };
 }

@@ -1,5 +1,5 @@
 /** Runs token trees through the scoring graphs: trees in, log-probabilities of their targets out. */
-import type { Gemma3Config } from "../checkpoint/config.ts";
+import type { Gemma3Config, LayerType } from "../checkpoint/config.ts";
 import { type Feeds, float32, int64, openSession, type Session, type SessionOptions } from "../onnx/session.ts";
 import { buildGemma3, type Precision } from "./gemma3.ts";
 import type { TokenTree } from "./token-tree.ts";
@@ -16,8 +16,6 @@ export interface TokenScore {
   readonly logprob: number;
   readonly isGreedy: boolean;
 }
-
-type LayerType = Gemma3Config["layer_types"][number];
 
 /** Keys and values of tokens that were computed, and which column of the cache is which token, for each layer type. */
 interface Cache {
@@ -44,8 +42,13 @@ export async function openScorer(
   { precision, ...options }: SessionOptions & { readonly precision?: Precision },
 ): Promise<Scorer> {
   const blocks = await openSession(buildGemma3(config, "score", precision), options);
-  const head = await openSession(buildGemma3(config, "score-head", precision), options);
-  return { config, blocks, head };
+  try {
+    const head = await openSession(buildGemma3(config, "score-head", precision), options);
+    return { config, blocks, head };
+  } catch (error) {
+    await blocks.release();
+    throw error;
+  }
 }
 
 export async function releaseScorer({ blocks, head }: Scorer): Promise<void> {

@@ -28,8 +28,8 @@ export interface SessionOptions {
 }
 
 /**
- * Opens a graph in float32: ONNX Runtime's CPU kernels have no bfloat16 or float16 matrix product on x86. What another device cannot
- * run falls to the CPU.
+ * Opens a graph, which has no bfloat16 or float16 in it: ONNX Runtime's CPU kernels have no matrix product of those on x86. What another device
+ * cannot run falls to the CPU.
  *
  * @throws PrunelabError where the device is unknown or not there.
  */

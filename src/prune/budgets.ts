@@ -1,6 +1,7 @@
 /** How sparse each tensor is to become, so that all of them together are as sparse as asked for. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { elementCount, type TensorInfo } from "../checkpoint/tensor.ts";
+import { placeInBlock } from "../checkpoint/tensor-names.ts";
 import { PrunelabError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
 import type { Calibration } from "./calibration.ts";
@@ -17,7 +18,7 @@ export async function tensorSparsities(
 ): Promise<ReadonlyMap<string, number>> {
   if (typeof budgets === "object") return namedBudgets(infos, budgets, sparsity);
   const blocks = budgets === "owl" ? await owlBudgets(dense, calibration, sparsity, onProgress) : undefined;
-  return new Map(infos.map(({ name }) => [name, blocks?.[Number(name.split(".")[2])] ?? sparsity]));
+  return new Map(infos.map(({ name }) => [name, blocks?.[placeInBlock(name)!.layer] ?? sparsity]));
 }
 
 /**

@@ -18,7 +18,8 @@ export async function denseSquares(
   calibration: Calibration,
   onProgress?: OnProgress,
 ): Promise<DenseSquares> {
-  const key = `${(await dense.digest()).slice(0, 16)}-${calibration.digest.slice(0, 16)}`;
+  // The number is the code's, to be raised when results change.
+  const key = `1-${(await dense.digest()).slice(0, 16)}-${calibration.digest.slice(0, 16)}`;
   const path = join(cacheFolder("pruning"), `dense-squares-${key}.json`);
   const kept = await readFile(path, "utf8").catch(() => undefined);
   if (kept !== undefined) return JSON.parse(kept);
@@ -27,15 +28,18 @@ export async function denseSquares(
   const meter = openInputMeter(dense, "squares", { skipFirst: !calibration.countBos });
   const passOn = openBlock(dense.config, ["hidden_out"]);
   const blocks: DenseSquares = [];
-  for (let layer = 0; layer < count; layer++) {
-    onProgress?.({ step: "measure the dense model", done: layer, total: count, unit: "blocks" });
-    const weights = await readBlock(dense, layer);
-    const inputs = await meter.measure(layer, weights, hidden);
-    blocks.push(Object.fromEntries([...inputs].map(([name, { squares }]) => [name, [...squares]])));
-    if (layer < count - 1) await advance(passOn, layer, weights, hidden);
+  try {
+    for (let layer = 0; layer < count; layer++) {
+      onProgress?.({ step: "measure the dense model", done: layer, total: count, unit: "blocks" });
+      const weights = await readBlock(dense, layer);
+      const inputs = await meter.measure(layer, weights, hidden);
+      blocks.push(Object.fromEntries([...inputs].map(([name, { squares }]) => [name, [...squares]])));
+      if (layer < count - 1) await advance(passOn, layer, weights, hidden);
+    }
+  } finally {
+    await meter.release();
+    await passOn.release();
   }
-  await meter.release();
-  await passOn.release();
   // Written whole or not at all, so what is there can be trusted.
   await writeFileAtomic(path, JSON.stringify(blocks));
   return blocks;

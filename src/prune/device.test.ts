@@ -149,6 +149,21 @@ test("without a device the CPU prunes; only who asked for one is told", async ()
   }
 });
 
+test("a device that fails while it opens falls back with one line of notice", async () => {
+  for (const wanted of ["webgpu", "auto"] as const) {
+    const notices: string[] = [];
+    const open = () => Promise.reject(new Error("no room on the device"));
+    const device = await openDevice(wanted, { onNotice: (line) => notices.push(line) }, open);
+    let onCpu = 0;
+    await device.run(
+      () => Promise.reject(new Error("there is no GPU")),
+      () => void onCpu++,
+    );
+    device.close();
+    assert.deepEqual([onCpu, notices], [1, ["pruning on the CPU, since the GPU failed: no room on the device"]]);
+  }
+});
+
 test("an unknown device is refused with the known ones", () => {
   assert.throws(
     () => planPruning({ method: "magnitude", sparsity: 0.5, device: "tpu" as "cpu" }),

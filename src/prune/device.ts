@@ -16,8 +16,13 @@ export async function openDevice(
   { onNotice }: Pick<PruneOptions, "onNotice">,
   open: typeof openGpu = openGpu,
 ): Promise<Device> {
-  let gpu = wanted === "cpu" ? null : await open({ allowSoftware: wanted === "webgpu" });
-  if (!gpu && wanted === "webgpu") onNotice?.("pruning on the CPU, since no WebGPU device was found");
+  let gpu: Gpu | null = null;
+  try {
+    if (wanted !== "cpu") gpu = await open({ allowSoftware: wanted === "webgpu" });
+    if (!gpu && wanted === "webgpu") onNotice?.("pruning on the CPU, since no WebGPU device was found");
+  } catch (error) {
+    onNotice?.(`pruning on the CPU, since the GPU failed: ${messageOf(error)}`);
+  }
   const close = () => {
     gpu?.device.destroy();
     gpu = null;

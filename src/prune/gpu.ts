@@ -24,15 +24,20 @@ export interface Gpu {
   readonly implementation: GPU;
 }
 
-/** A GPU, or null where the package or an adapter is missing. Software renderers count only if `allowSoftware`. */
+/** A GPU, or null where the package or an adapter is missing; throws where it fails. Software renderers count only if `allowSoftware`. */
 export async function openGpu({ allowSoftware }: { readonly allowSoftware: boolean }): Promise<Gpu | null> {
   const webgpu = await import("webgpu").catch(() => null);
   const implementation = webgpu?.create([]);
   const adapter = await implementation?.requestAdapter();
   if (!implementation || !adapter || (adapter.info.isFallbackAdapter && !allowSoftware)) return null;
   const device = await adapter.requestDevice();
-  const kernels = await guarded(device, async () => compileKernels(device));
-  return { device, kernels, implementation };
+  try {
+    const kernels = await guarded(device, async () => compileKernels(device));
+    return { device, kernels, implementation };
+  } catch (error) {
+    device.destroy();
+    throw error;
+  }
 }
 
 /** A run of weights of one tensor that is on the device as one buffer. */

@@ -1,5 +1,6 @@
 /** Which weights two prunings of one model disagree on. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { placeInBlock } from "../checkpoint/tensor-names.ts";
 import { PrunelabError } from "../errors.ts";
 import { parseScope } from "./options.ts";
 import { tensorsInScope } from "./sparsity.ts";
@@ -45,11 +46,11 @@ export async function maskDifference(
       else if (isZeroA) onlyA += 1;
       else if (isZeroB) onlyB += 1;
     }
-    const [, block, part] = /^model\.layers\.(\d+)\.(.*)\.weight$/.exec(name) ?? [];
+    const place = placeInBlock(name);
     rows.push({
       name,
-      layer: block === undefined ? null : Number(block),
-      part: part ?? name,
+      layer: place?.layer ?? null,
+      part: place?.name.replace(/\.weight$/, "") ?? name,
       ...{ count: first.length, onlyA, onlyB, both },
       disagreement: (onlyA + onlyB) / first.length,
     });

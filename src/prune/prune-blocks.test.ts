@@ -275,6 +275,10 @@ test("what cannot be asked for is refused in words", async () => {
   for (const budgets of [null, 0.5]) await refused({ ...wanda, budgets }, /unknown layer budgets: (null|0\.5);/);
   await refused({ ...wanda, budgets: { "k_proj(": 0.5 } }, /invalid budgets; not a regular expression: k_proj\(/);
   await refused({ ...wanda, budgets: { k_proj: 1 } }, /invalid sparsity of k_proj; not a number in \[0, 1\): 1/);
+  await refused(
+    { ...wanda, budgets: { none: 0.1 }, calibration: { source: "/no/such/file.txt" } },
+    /budget matches no tensor in scope: none/,
+  );
   await refused({ ...wanda, budgets: { gate: 0.1 }, sparsity: 0.9 }, /would need 1\.\d+; choose budgets nearer/);
   await refused({ ...wanda, method: "random", reconstruct: true }, /random takes no budgets/);
   await refused({ ...wanda, calibration: { tokenIds: [] } }, /a window of 0 tokens/);

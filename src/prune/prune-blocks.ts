@@ -5,12 +5,13 @@ import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { bf16ToFloat32, float32ToBf16 } from "../checkpoint/half.ts";
 import type { Tensor, TensorInfo } from "../checkpoint/tensor.ts";
+import { placeInBlock } from "../checkpoint/tensor-names.ts";
 import { PrunelabError } from "../errors.ts";
 import { cacheFolder } from "../files/cache-folder.ts";
 import { withLock } from "../files/lock.ts";
 import { type LinearInput, linearInputs } from "../model/block-graph.ts";
 import { advance, type BlockWeights, embedWindows, openBlock, readBlock } from "../model/run-block.ts";
-import { tensorSparsities } from "./budgets.ts";
+import { namedBudgets, tensorSparsities } from "./budgets.ts";
 import { type Calibration, loadCalibration } from "./calibration.ts";
 import { type Device, openDevice } from "./device.ts";
 import { type BlockInScope, readDoneBlocks, writeDoneBlock } from "./done-blocks.ts";
@@ -41,6 +42,8 @@ export async function pruneBlocks(
   const { onProgress } = options;
   const layers = groupByBlock(infos);
   const zerosBefore = new Map<string, number>();
+  // A mistake in budgets is told before texts are read.
+  if (typeof plan.budgets === "object") namedBudgets(infos, plan.budgets, plan.sparsity);
   const calibration = await loadCalibration(dense, plan.calibration);
   const selectsOnDevice = plan.method !== "sparsegpt" && plan.method !== "admm";
   if (!selectsOnDevice && plan.device === "webgpu") {
@@ -77,26 +80,29 @@ export async function pruneBlocks(
       skipFirst: !calibration.countBos,
       withDense: denseHidden !== undefined,
     });
-    for (const [index, { layer, infos }] of layers.entries()) {
-      onProgress?.({ step: `prune by ${plan.method}`, done: index, total: layers.length, unit: "blocks" });
-      const weights = await readBlock(dense, layer);
-      for (const { name } of infos) zerosBefore.set(name, countZeros(weights.get(nameInBlock(name))!));
-      if (index < done.length || infos.length === 0) {
-        if (denseHidden) await advance(passOn, layer, weights, denseHidden);
-        done[index] ??= [];
-      } else {
-        const stream = denseHidden && { weights: new Map(weights), hidden: denseHidden };
-        const statistics = await meter.measure(layer, weights, hidden, stream);
-        const pruned = await pruneBlock(infos, weights, statistics, sparsities, device);
-        await writeDoneBlock(folder, layer, pruned);
-        done.push(pruned);
+    try {
+      for (const [index, { layer, infos }] of layers.entries()) {
+        onProgress?.({ step: `prune by ${plan.method}`, done: index, total: layers.length, unit: "blocks" });
+        const weights = await readBlock(dense, layer);
+        for (const { name } of infos) zerosBefore.set(name, countZeros(weights.get(nameInBlock(name))!));
+        if (index < done.length || infos.length === 0) {
+          if (denseHidden) await advance(passOn, layer, weights, denseHidden);
+          done[index] ??= [];
+        } else {
+          const stream = denseHidden && { weights, hidden: denseHidden };
+          const statistics = await meter.measure(layer, weights, hidden, stream);
+          const pruned = await pruneBlock(infos, weights, statistics, sparsities, device);
+          await writeDoneBlock(folder, layer, pruned);
+          done.push(pruned);
+        }
+        for (const { name, data } of done[index]!) bf16ToFloat32(data, weights.get(nameInBlock(name))!);
+        if (index < layers.length - 1) await advance(passOn, layer, weights, hidden);
       }
-      for (const { name, data } of done[index]!) weights.set(nameInBlock(name), bf16ToFloat32(data));
-      if (index < layers.length - 1) await advance(passOn, layer, weights, hidden);
+    } finally {
+      await passOn.release();
+      await meter.release();
     }
     onProgress?.({ step: `prune by ${plan.method}`, done: layers.length, total: layers.length, unit: "blocks" });
-    await passOn.release();
-    await meter.release();
   }
 
   async function pruneBlock(
@@ -127,8 +133,8 @@ function groupByBlock(infos: readonly TensorInfo[]): BlockInScope[] {
   const known = new Set(Object.values(linearInputs).flatMap((names) => names.map((name) => `${name}.weight`)));
   const blocks: TensorInfo[][] = [];
   for (const info of infos) {
-    const layer = Number(/^model\.layers\.(\d+)\./.exec(info.name)?.[1] ?? Number.NaN);
-    if (Number.isNaN(layer) || !known.has(nameInBlock(info.name))) {
+    const { layer, name } = placeInBlock(info.name) ?? { layer: 0, name: "" };
+    if (!known.has(name)) {
       throw new PrunelabError(
         `not a linear layer inside a block, which calibrated pruning needs: ${info.name}; leave it out of scope`,
       );
@@ -139,7 +145,7 @@ function groupByBlock(infos: readonly TensorInfo[]): BlockInScope[] {
 }
 
 function nameInBlock(name: string): string {
-  return name.replace(/^model\.layers\.\d+\./, "");
+  return placeInBlock(name)!.name;
 }
 
 /** Equal keys mean equal results, whatever the device. The number is the code's, to be raised when results change. */

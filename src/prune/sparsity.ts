@@ -1,6 +1,7 @@
 /** Counts zeros: the sanity check after every pruning, as data and as a short text. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { elementCount, type TensorInfo } from "../checkpoint/tensor.ts";
+import { placeInBlock } from "../checkpoint/tensor-names.ts";
 import { PrunelabError } from "../errors.ts";
 import { parseScope } from "./options.ts";
 
@@ -58,8 +59,7 @@ export function summarizeSparsity(
 ): SparsityReport {
   const byLayer = new Map<number | null, (typeof tensors)[number][]>();
   for (const tensor of tensors) {
-    const digits = /^model\.layers\.(\d+)\./.exec(tensor.name)?.[1];
-    const layer = digits === undefined ? null : Number(digits);
+    const layer = placeInBlock(tensor.name)?.layer ?? null;
     byLayer.set(layer, [...(byLayer.get(layer) ?? []), tensor]);
   }
   const layers = [...byLayer]

@@ -54,6 +54,8 @@ function workerAt(thread: number): Worker {
   // execArgv: a loader such as tsx, given to the process, would only slow the start
   const worker = new Worker(workerSource, { eval: true, execArgv: [] });
   worker.unref();
+  // Its closed port tells of it; without a listener the process would end.
+  worker.on("error", () => {});
   worker.once("exit", () => {
     if (workers[thread] === worker) delete workers[thread];
   });

@@ -3,7 +3,7 @@ import type { Evaluation } from "../evaluate/evaluation.ts";
 import { type CardRow, sweelolAverageMmlu, sweelolCard } from "./published.ts";
 
 /** A line of the table; percentages, null where a number is missing. */
-export interface ComparisonRow {
+export interface CardTableRow {
   readonly label: string;
   /** Documents scored. */
   readonly n: number;
@@ -14,7 +14,7 @@ export interface ComparisonRow {
 }
 
 /** One row for each task of the card that both models were scored on, and the plain mean of the MMLU subjects where all five were. */
-export function compareWithCard(dense: Evaluation, pruned: Evaluation): ComparisonRow[] {
+export function compareWithCard(dense: Evaluation, pruned: Evaluation): CardTableRow[] {
   const rows = sweelolCard.flatMap((card) => {
     const before = accuracy(dense, card.task);
     const after = accuracy(pruned, card.task);
@@ -22,7 +22,7 @@ export function compareWithCard(dense: Evaluation, pruned: Evaluation): Comparis
   });
   const subjects = rows.filter(({ card }) => card.task.startsWith("mmlu_"));
   if (subjects.length < sweelolCard.length - 1) return rows;
-  const mean = (pick: (row: ComparisonRow) => number) =>
+  const mean = (pick: (row: CardTableRow) => number) =>
     subjects.reduce((sum, row) => sum + pick(row), 0) / subjects.length;
   const n = subjects.reduce((sum, row) => sum + row.n, 0);
   const average = row(
@@ -42,7 +42,7 @@ export function cardRows(dense: Evaluation, pruned: Evaluation): Record<string, 
   }));
 }
 
-function row(card: CardRow, n: number, dense: number, pruned: number): ComparisonRow {
+function row(card: CardRow, n: number, dense: number, pruned: number): CardTableRow {
   return { label: card.label, n, dense, pruned, change: pruned - dense, card };
 }
 
@@ -54,7 +54,7 @@ function accuracy(evaluation: Evaluation, task: string): { value: number; n: num
 const header = ["task", "n", "dense", "pruned", "change", "card: dense", "card: pruned", "card: change"];
 
 /** The rows as cells of text, header first: percentages with two digits, changes in points with their sign. */
-function cells(rows: readonly ComparisonRow[]): string[][] {
+function cells(rows: readonly CardTableRow[]): string[][] {
   const percent = (value: number) => value.toFixed(2);
   // A change that rounds to nothing has no sign.
   const points = (value: number) => (value >= 0.005 ? "+" : "") + value.toFixed(2).replace(/^-(0\.00)$/, "$1");
@@ -72,7 +72,7 @@ function cells(rows: readonly ComparisonRow[]): string[][] {
 }
 
 /** The table in columns for a terminal. */
-export function textTable(rows: readonly ComparisonRow[]): string {
+export function textTable(rows: readonly CardTableRow[]): string {
   const lines = cells(rows);
   const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
   return lines
@@ -83,7 +83,7 @@ export function textTable(rows: readonly ComparisonRow[]): string {
 }
 
 /** The table in Markdown. */
-export function markdownTable(rows: readonly ComparisonRow[]): string {
+export function markdownTable(rows: readonly CardTableRow[]): string {
   const [head, ...body] = cells(rows);
   const line = (texts: readonly string[]) => `| ${texts.join(" | ")} |`;
   const rule = header.map((_, column) => (column === 0 ? "---" : "---:"));

@@ -12,19 +12,23 @@ const IDLE_MS = 20_000;
 let thread: Worker | undefined;
 let idle: NodeJS.Timeout | undefined;
 let count = 0;
+let pending = 0;
 
 /** The figure (plotly's `data` and `layout`) as the text of an SVG; rejects where plotly cannot draw it. */
 export function drawSvg(figure: { readonly data: unknown; readonly layout: unknown }): Promise<string> {
   clearTimeout(idle);
   const worker = thread ?? startThread();
   const id = ++count;
+  pending++;
   return new Promise((resolve, reject) => {
     const end = (settle: () => void) => {
       worker.off("message", onMessage);
       worker.off("error", onError);
-      clearTimeout(idle);
-      idle = setTimeout(() => void worker.terminate(), IDLE_MS).unref();
-      worker.unref();
+      worker.off("exit", onExit);
+      if (--pending === 0) {
+        idle = setTimeout(() => void worker.terminate(), IDLE_MS).unref();
+        worker.unref();
+      }
       settle();
     };
     const onMessage = ({ id: answered, svg, failure }: PlotReply) => {
@@ -32,8 +36,10 @@ export function drawSvg(figure: { readonly data: unknown; readonly layout: unkno
       end(() => (svg === undefined ? reject(new Error(failure)) : resolve(svg)));
     };
     const onError = (error: Error) => end(() => reject(error));
+    const onExit = () => end(() => reject(new Error("the thread that draws figures has ended; draw it again")));
     worker.on("message", onMessage);
     worker.on("error", onError);
+    worker.on("exit", onExit);
     // A script that waits for its figure must not end before it is there.
     worker.ref();
     worker.postMessage({ id, figure: JSON.stringify(figure) });

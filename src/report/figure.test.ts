@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { compareEvaluations } from "../evaluate/compare.ts";
 import { cardEvaluations } from "../evaluate/scored.test-helper.ts";
+import { packageRoot } from "../files/package-root.ts";
 import type { SparsityReport } from "../prune/sparsity.ts";
 import { barFigure } from "./bar-figure.ts";
 import { comparisonFigure } from "./comparison-figure.ts";
@@ -115,4 +117,19 @@ describe("figures", () => {
     assert.ok((await figure.svg()).match(/of many words/g)!.length >= 20);
     assert.ok(String((figure.layout.title as { text: string }).text).split("<br>").length > 2);
   });
+});
+
+it("two figures drawn at once both come, and keep the script alive until then", () => {
+  const script = `
+    import { barFigure } from "./src/index.ts";
+    const draw = (title) =>
+      barFigure({ title, unit: "%", series: [{ name: "a", bars: [{ label: "x", value: 1 }] }] }).svg();
+    const [first, second] = await Promise.all([draw("first one"), draw("second one")]);
+    console.log(first.includes("first one"), second.includes("second one"));
+  `;
+  const run = spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", script], {
+    encoding: "utf8",
+    cwd: packageRoot(),
+  });
+  assert.deepEqual([run.stdout, run.status], ["true true\n", 0], run.stderr);
 });

@@ -1,4 +1,5 @@
 /** The share of zeros block by block. */
+import { placeInBlock } from "../checkpoint/tensor-names.ts";
 import type { SparsityReport } from "../prune/sparsity.ts";
 import { axis, captionOf, type Figure, type FigureText, ink, makeFigure, seriesColors } from "./figure.ts";
 
@@ -7,8 +8,9 @@ export function sparsityFigure(report: SparsityReport, { title, source }: Figure
   const label = (layer: number | null) => (layer === null ? "other" : String(layer));
   const { scope } = report;
   const tensors = report.tensors.map((tensor) => {
-    const [, block, name] = /^model\.layers\.(\d+)\.(.*?)(\.weight)?$/.exec(tensor.name) ?? [];
-    return { ...tensor, block: label(block === undefined ? null : Number(block)), short: name ?? tensor.name };
+    const place = placeInBlock(tensor.name);
+    const short = place?.name.replace(/\.weight$/, "") ?? tensor.name;
+    return { ...tensor, block: label(place?.layer ?? null), short };
   });
   return makeFigure({
     title: title ?? `Sparsity by block: ${report.name}`,

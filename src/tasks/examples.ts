@@ -5,6 +5,7 @@ import { type LoadRowsOptions, loadRows, NoRowsError } from "../datasets/load-ro
 import type { DataSource, PlacedRow, Row } from "../datasets/source.ts";
 import { PrunelabError } from "../errors.ts";
 import { pythonRandom } from "../python-random.ts";
+import { readDoc } from "./read-doc.ts";
 import { type ChoiceTask, type GenerationTask, scoredRows } from "./task.ts";
 
 /** A task whose documents examples may stand before. */
@@ -51,13 +52,16 @@ export async function loadExamples(
   const { training, validation, test, fewshot } = task.splits;
   const name = fewshot ?? training ?? validation ?? test!;
   // lm-eval 0.4.13 compares with `test_split`, also where validation is scored: then one more is drawn from training too.
-  const removesOwn = (fewshot ?? null) === (test ?? null) || name === scoredRows(task).split;
+  const lmEvalRemoves = (fewshot ?? null) === (test ?? null);
+  // It may also show a document its own answer, where the scored split is all there is; that we leave out.
+  const removesOwn = lmEvalRemoves || name === scoredRows(task).split;
   let pool: { rows: readonly PlacedRow[]; source: DataSource } | undefined;
   if (name === scoredRows(task).split) pool = split;
   else pool = await loadRows({ ...task.dataset, split: name }, options).catch(notAtHand);
   if (pool && pool.rows.length >= count + Number(removesOwn)) {
     const draw = drawer(task, count, pool.rows, removesOwn);
-    return { examples: { source: pool.source, isLmEvalDraw: pool.source.complete, draw }, scored: split.scored };
+    const isLmEvalDraw = pool.source.complete && removesOwn === lmEvalRemoves;
+    return { examples: { source: pool.source, isLmEvalDraw, draw }, scored: split.scored };
   }
   const scored = keepBack(task, count, split);
   const rows = unscoredRows(task, split.rows, scored);
@@ -79,8 +83,7 @@ function drawer(task: Task, count: number, rows: readonly PlacedRow[], removesOw
   const random = pythonRandom(SEED);
   const processed: Row[] = [];
   const docAt = (index: number) => {
-    const { row, place } = rows[index]!;
-    processed[index] ??= atPlace(place, () => task.processDoc(row));
+    processed[index] ??= readDoc(task, rows[index]!);
     return processed[index]!;
   };
   const others = (indices: readonly number[], doc: Row) =>

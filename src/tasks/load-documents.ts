@@ -1,10 +1,10 @@
 /** A task's documents, checked and ready to ask. */
-import { atPlace } from "../datasets/fields.ts";
 import { type LoadRowsOptions, loadRows } from "../datasets/load-rows.ts";
 import type { DataSource, Row } from "../datasets/source.ts";
 import { PrunelabError } from "../errors.ts";
 import { pythonRandom } from "../python-random.ts";
 import { type Examples, loadExamples } from "./examples.ts";
+import { readDoc } from "./read-doc.ts";
 import { scoredRows, type Task } from "./task.ts";
 
 /** Of random subsets. */
@@ -52,7 +52,7 @@ export async function loadDocuments(
     numFewshot === 0 || task.outputType === "loglikelihood_rolling"
       ? { examples: null, scored: wanted }
       : await loadExamples(task, numFewshot, { rows, source, scored: wanted }, options);
-  const docs = scored.map((index) => atPlace(rows[index]!.place, () => task.processDoc(rows[index]!.row)));
+  const docs = scored.map((index) => readDoc(task, rows[index]!));
   return { docs, docIds: scored, source, originalCount: rows.length, examples };
 }
 

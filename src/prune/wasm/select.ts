@@ -6,7 +6,7 @@
  * lies, one of the next digit looks into that bin only. Of equal scores the lower index goes first. A
  * bfloat16 is the upper half of a float32, so a histogram of its 15 magnitude bits ends the search for magnitudes.
  *
- * The caller lays out the memory: a table of tasks, the weights, room for each thread (see `roomPerThread`).
+ * The caller lays out the memory: a table of tasks, the weights, room for each thread (a block of scores, then bins).
  * Every `…Each` takes tasks from the table until `next` says that none is left, so several threads can share a table.
  */
 
@@ -37,15 +37,6 @@ const magnitude: u32 = 0;
 /** Scores are computed a block at a time, which stays in the fastest cache. */
 const blockLength: u32 = 1024;
 const binsLength: u32 = 65536;
-
-export function taskBytes(): u32 {
-  return offsetof<Task>();
-}
-
-/** Bytes that each thread needs for itself: a block of scores, then bins. */
-export function roomPerThread(): u32 {
-  return (blockLength + binsLength) * 4;
-}
 
 /** The next task that no thread has taken yet, or null. */
 function take(table: usize, tasks: u32, next: usize): Task | null {
