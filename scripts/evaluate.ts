@@ -1,10 +1,12 @@
 /** `prunelab evaluate`: scores a model on benchmarks and writes lm-eval's files. */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { PrunelabError } from "../src/errors.ts";
+import { prepareFolder } from "../src/files/atomic.ts";
 import { evaluate, type LoadOptions, loadLanguageModel, openCheckpoint, writeResults } from "../src/index.ts";
 import { defaultModel } from "../src/open-checkpoint.ts";
 import { resultsTable } from "../src/report/results-table.ts";
-import { findTasks } from "../src/tasks/find-tasks.ts";
+import { allGroups, allTasks, findTasks } from "../src/tasks/find-tasks.ts";
 import { defaultSeed } from "../src/tasks/load-documents.ts";
 import { parseLimit, parseWhole } from "./options.ts";
 import { duration, terminalProgress } from "./progress.ts";
@@ -14,7 +16,7 @@ const help = `usage: prunelab evaluate [options]
 --model <id or path>   default ${defaultModel}
 --device <name>        cpu, webgpu, cuda, dml or coreml; default cpu
 --precision <name>     float32 (default) or int8, faster and with some answers changed
---tasks <a,b>          lm-eval's names of tasks and groups; default hellaswag
+--tasks <a,b>          lm-eval's names of tasks and groups; list prints them all; default hellaswag
 --num-fewshot <n>      solved examples before each question; default 0
 --limit <n>            first n documents of each task, a share below 1, or all; default all
 --samples <n>          n documents of each task drawn at random instead, the same ones for the same --seed (default ${defaultSeed})
@@ -55,9 +57,15 @@ export async function runEvaluate(args: string[]): Promise<void> {
     fewshotAsMultiturn: !values["no-multiturn"],
     fresh: values.fresh,
   };
-  const tasks = values.tasks.split(",");
-  // A wrong name should not cost a download first.
+  if (values.tasks === "list")
+    return console.log([...allGroups.map(({ group }) => group), ...allTasks.map(({ task }) => task)].join("\n"));
+  const tasks = values.tasks.split(",").map((name) => name.trim());
+  // Mistakes should not cost a download first.
   findTasks(tasks);
+  if (options.limit !== null && options.samples !== null) {
+    throw new PrunelabError("--limit and --samples exclude each other; give one of them");
+  }
+  await prepareFolder(values.output);
   const { onProgress, note, finish } = terminalProgress();
   const model = await loadLanguageModel(await openCheckpoint(values.model, { onProgress, onNotice: note }), {
     // The library checks the names.
@@ -70,6 +78,16 @@ export async function runEvaluate(args: string[]): Promise<void> {
   finish();
   const { results } = await writeResults(evaluation, values.output);
   console.log(resultsTable(evaluation));
+  for (const { task, source, examples } of evaluation.tasks) {
+    if (source.kind === "demo") {
+      console.log(
+        `${task.task}: made-up documents, since ${source.passedOver.join("; ")}; name a folder in PRUNELAB_DATA`,
+      );
+    }
+    if (examples?.isLmEvalDraw === false) {
+      console.log(`${task.task}: lm-eval's own examples are not at hand, these are from ${examples.source.where}`);
+    }
+  }
   const { reusedAnswers } = evaluation;
   const reused = reusedAnswers > 0 ? `, ${reusedAnswers} answers from an earlier run` : "";
   console.log(`${duration(evaluation.seconds)}${reused}; ${results}`);

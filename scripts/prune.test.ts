@@ -158,17 +158,32 @@ test("tells its usage; mistakes are told before the model is opened", async (t) 
 
 test("a calibration text that is missing or too short is told", async () => {
   const run = (...args: string[]) => runPrune(["--model", tinyModel, "--output", join(folder, "never"), ...args]);
-  await assert.rejects(run("--method", "wanda", "--calibration", join(folder, "none.txt")), {
+  await assert.rejects(run("--method", "wanda", "--calibration", join(folder, "none.txt"), "--window-length", "256"), {
     name: "PrunelabError",
     message: /^cannot read calibration text: .*none\.txt/,
   });
-  await assert.rejects(run("--method", "wanda", "--calibration", text), {
+  await assert.rejects(run("--method", "wanda", "--calibration", text, "--window-length", "256"), {
     name: "PrunelabError",
     message:
-      /^too little text to calibrate: .*text\.txt fills \d+ of 64 windows of 512 tokens; choose fewer or shorter/,
+      /^too little text to calibrate: .*text\.txt fills \d+ of 64 windows of 256 tokens; choose fewer or shorter/,
   });
   await assert.rejects(run("--method", "wanda", ...calibrated, "--windows", "0"), {
     name: "PrunelabError",
     message: /^invalid calibration\.windows: 0/,
   });
+});
+
+test("an output that would overwrite the model or cannot be written is refused before the work", async () => {
+  const own = join(folder, "own");
+  await runPrune(["--model", tinyModel, "--output", own]);
+  const refused = (output: string, message: RegExp, model = own) =>
+    assert.rejects(runPrune(["--model", model, "--output", output]), { name: "PrunelabError", message });
+  await refused(own, /^--output is where the model itself lies: .*own; name another folder$/);
+  await refused(own, /^--output is where the model itself lies/, join(own, "model.safetensors"));
+  await refused("", /^missing --output; name the folder to write$/);
+  await refused(
+    join(own, "config.json"),
+    /^cannot write .*config\.json: a file is in the way of a folder/,
+    "/no/such/model",
+  );
 });

@@ -1,6 +1,9 @@
 /** `prunelab prune`: prunes a model and writes it as a folder. */
+import { realpath } from "node:fs/promises";
+import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { PrunelabError } from "../src/errors.ts";
+import { prepareFolder } from "../src/files/atomic.ts";
 import { parseJsonObject } from "../src/files/json.ts";
 import { exportModel, openCheckpoint, type PruneOptions, prune, writeCheckpoint } from "../src/index.ts";
 import { defaultModel } from "../src/open-checkpoint.ts";
@@ -29,7 +32,7 @@ All methods but magnitude and random look at inputs, on calibration windows. So 
                        '{"[kv]_proj": 0.25}'; not with n:m
 --refine <name>        betters the mask: dsnot or swaps
 --reconstruct          fits the weights that stay to the dense layer's outputs; so does --refine after sparsegpt and admm
---compensate           lets admm and --reconstruct fit to the dense model's outputs, to make good what earlier blocks lost
+--compensate           lets admm and --reconstruct fit to outputs nearer to the dense model's, to make good some of what earlier blocks lost
 
 --calibration <text>   dolly (default), a .jsonl file or a text file; may be given again, for equal shares
 --windows <count>      default 64
@@ -65,7 +68,7 @@ export async function runPrune(args: string[]): Promise<void> {
     },
   });
   if (values.help) return console.log(help);
-  if (values.output === undefined) throw new PrunelabError("missing --output; name the folder to write");
+  if (!values.output) throw new PrunelabError("missing --output; name the folder to write");
   const { windows, "window-length": tokens } = values;
   const seed = parseWhole("--seed", values.seed);
   const isGroups = values.pattern?.includes(":") === true;
@@ -107,6 +110,8 @@ export async function runPrune(args: string[]): Promise<void> {
       );
     }
   }
+  await refuseOwnFolder(values.model, values.output);
+  await prepareFolder(values.output);
   const dense = await openCheckpoint(values.model, { onProgress, onNotice: note });
   const pruned = await prune(dense, options);
   await writeCheckpoint(pruned, values.output, { onProgress });
@@ -114,4 +119,12 @@ export async function runPrune(args: string[]): Promise<void> {
   finish();
   console.log(pruned.report.summary);
   console.log(values.output);
+}
+
+/** The dense model would be gone. */
+async function refuseOwnFolder(model: string, output: string): Promise<void> {
+  const own = await realpath(model).catch(() => undefined);
+  const target = await realpath(output).catch(() => undefined);
+  if (own === undefined || target === undefined || ![own, dirname(own)].includes(target)) return;
+  throw new PrunelabError(`--output is where the model itself lies: ${output}; name another folder`);
 }

@@ -66,6 +66,12 @@ async function main([name, ...args]: string[]): Promise<void> {
   if (name === "--version") return console.log(packageVersion());
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command) throw new PrunelabError(`unknown command; known are ${Object.keys(commands).join(", ")}: ${name}`);
+  if (["card", "prune", "evaluate"].includes(name)) {
+    process.once("SIGINT", () => {
+      console.error("\nstopped; the same command goes on from what is finished");
+      process.exit(130);
+    });
+  }
   await command.run(args);
 }
 

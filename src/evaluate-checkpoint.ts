@@ -1,7 +1,7 @@
 /** Scores a checkpoint in one step: loads it as a language model, evaluates it, and lets its memory go. */
 import type { Checkpoint } from "./checkpoint/checkpoint.ts";
-import { type EvaluateOptions, evaluate } from "./evaluate/evaluate.ts";
-import type { Evaluation } from "./evaluate/evaluation.ts";
+import type { EvaluateOptions } from "./evaluate/evaluate.ts";
+import { evaluate, type ShownEvaluation } from "./evaluate.ts";
 import { loadLanguageModel } from "./model/load.ts";
 import type { Task } from "./tasks/task.ts";
 
@@ -15,7 +15,7 @@ export async function evaluateCheckpoint(
   checkpoint: Checkpoint,
   tasks: readonly (string | Task)[],
   options: EvaluateOptions = {},
-): Promise<Evaluation> {
+): Promise<ShownEvaluation> {
   const { onProgress } = options;
   const model = await loadLanguageModel(checkpoint, onProgress ? { onProgress } : {});
   try {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -75,4 +75,12 @@ test("a folder that is a file is told plainly", async () => {
   await assert.rejects(writeCheckpoint(tiny, join(tinyModel, "config.json")), (error: unknown) => {
     return error instanceof PrunelabError && /^cannot write .*: .*choose another path$/.test(error.message);
   });
+});
+
+test("a graph of other weights does not stay beside new ones", async () => {
+  const folder = join(scratch, "graph");
+  await mkdir(join(folder, "onnx"), { recursive: true });
+  for (const name of ["model.onnx", "model.onnx_data", "other.txt"]) await writeFile(join(folder, "onnx", name), "old");
+  await writeCheckpoint(tiny, folder);
+  assert.deepEqual(await readdir(join(folder, "onnx")), ["other.txt"]);
 });

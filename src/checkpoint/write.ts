@@ -1,4 +1,5 @@
 /** Writes a checkpoint as the Hugging Face folder that Python's transformers loads. */
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../files/atomic.ts";
 import type { OnProgress } from "../progress.ts";
@@ -10,8 +11,8 @@ import { writeSafetensors } from "./safetensors.ts";
  * Writes `config.json`, `generation_config.json`, `tokenizer.json`, `tokenizer_config.json` and `model.safetensors`
  * (bfloat16) into `folder`, which is made where it is missing. Opening the folder again gives equal tensors.
  *
- * Each file appears whole or not at all, the weights last, so that a folder with `model.safetensors` is complete. One
- * tensor is in memory at a time.
+ * Each file appears whole or not at all, the weights last, so that a folder with `model.safetensors` is complete. A graph that
+ * `exportModel` wrote there for other weights is removed. One tensor is in memory at a time.
  *
  * @throws PrunelabError when the disk is full, the folder cannot be written, or the checkpoint cannot be read.
  */
@@ -35,6 +36,7 @@ export async function writeCheckpoint(
       onWritten: (done, total) => options.onProgress?.({ step: "write model.safetensors", done, total, unit: "bytes" }),
       beforeVisible: async () => {
         for (const [name, text] of Object.entries(texts)) await writeFileAtomic(join(folder, name), text);
+        for (const name of ["model.onnx", "model.onnx_data"]) await rm(join(folder, "onnx", name), { force: true });
       },
     },
   );

@@ -24,13 +24,7 @@ export interface EvaluateOptions extends LoadDocumentsOptions {
   readonly fewshotAsMultiturn?: boolean;
 }
 
-/**
- * Scores a model on tasks and groups of lm-evaluation-harness (0.4.13's rules), zero-shot unless `numFewshot` is given. A run that was
- * stopped goes on at its last finished batch: answers are kept in the cache by the digests of the weights and of the batch's tokens.
- *
- * @param tasks lm-eval's names, e.g. `["hellaswag", "mmlu"]`, and tasks of your own, which are literal objects.
- * @throws PrunelabError when a task is unknown or its documents cannot be had.
- */
+/** What the public `evaluate` does, but for how its result is shown. */
 export async function evaluate(
   model: LanguageModel,
   tasks: readonly (string | Task)[],

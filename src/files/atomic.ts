@@ -1,5 +1,5 @@
 /** Writes a file so that no half-written one is ever seen under its final name. */
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { access, constants, type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { messageOf, PrunelabError } from "../errors.ts";
 
@@ -50,6 +50,20 @@ export async function createFileAtomic(path: string, fill: (handle: FileHandle) 
   } catch (error) {
     await handle?.close().catch(() => {});
     await rm(temporary, { force: true }).catch(() => {});
+    throw asWriteError(error, path);
+  }
+}
+
+/**
+ * Makes a folder that much work will end in, where it is missing, so that a path which cannot be written is told before the work.
+ *
+ * @throws PrunelabError where it cannot be made or written.
+ */
+export async function prepareFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+    await access(path, constants.W_OK);
+  } catch (error) {
     throw asWriteError(error, path);
   }
 }

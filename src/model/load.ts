@@ -76,6 +76,7 @@ export async function loadLanguageModel(
     let prefix: ReturnType<typeof computePrefix> | undefined;
     const answers: Loglikelihood[] = new Array(sequences.length);
     let done = 0;
+    onProgress?.({ step: "score", done, total: sequences.length, unit: "requests" });
     for (const pack of packSequences(sequences, skipped)) {
       const key = packKey(engine, pack, sequences, skipped);
       let packAnswers = journal?.get(key);
@@ -130,6 +131,7 @@ export async function loadLanguageModel(
     async generateUntil(requests, { journal, onProgress } = {}) {
       const answers: string[] = new Array(requests.length);
       let done = 0;
+      onProgress?.({ step: "generate", done, total: requests.length, unit: "requests" });
       for (const { until, maxNewTokens, prompts, indices } of groupByEnd(requests, tokenizer, maxLength)) {
         for (const batch of batchPrompts(prompts)) {
           const own = batch.map((index) => prompts[index]!);

@@ -17,8 +17,14 @@ export async function tensorSparsities(
   onProgress?: OnProgress,
 ): Promise<ReadonlyMap<string, number>> {
   if (typeof budgets === "object") return namedBudgets(infos, budgets, sparsity);
-  const blocks = budgets === "owl" ? await owlBudgets(dense, calibration, sparsity, onProgress) : undefined;
-  return new Map(infos.map(({ name }) => [name, blocks?.[placeInBlock(name)!.layer] ?? sparsity]));
+  if (budgets === "uniform") return new Map(infos.map(({ name }) => [name, sparsity]));
+  const layerOf = (name: string) => placeInBlock(name)!.layer;
+  const counts = new Map<number, number>();
+  for (const { name, shape } of infos) {
+    counts.set(layerOf(name), (counts.get(layerOf(name)) ?? 0) + elementCount(shape));
+  }
+  const blocks = await owlBudgets(dense, calibration, counts, sparsity, onProgress);
+  return new Map(infos.map(({ name }) => [name, blocks.get(layerOf(name))!]));
 }
 
 /**

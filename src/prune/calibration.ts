@@ -70,6 +70,7 @@ export async function loadCalibration(checkpoint: Checkpoint, options: Calibrati
         throw new PrunelabError(`invalid calibration.${name}: ${value}; choose an integer of at least ${least}`);
       }
     }
+    checkLength(tokens, checkpoint.config);
     const sources = [source].flat();
     const tokenizer = loadTokenizer(await checkpoint.tokenizer());
     const shares: number[][][] = [];
@@ -122,9 +123,16 @@ function packWindows(
   return { windows, parts: [...parts.values()] };
 }
 
+function checkLength(tokens: number, { max_position_embeddings: most }: Checkpoint["config"]): void {
+  if (tokens > most) {
+    throw new PrunelabError(`calibration windows of ${tokens} tokens; the model sees ${most}; choose shorter ones`);
+  }
+}
+
 function checkWindows(windows: readonly (readonly number[])[], { config }: Checkpoint): void {
   const length = windows[0]?.length ?? 0;
   if (length < 2) throw new PrunelabError(`invalid calibration; a window of ${length} tokens; give at least 2`);
+  checkLength(length, config);
   for (const [index, window] of windows.entries()) {
     if (window.length !== length) {
       throw new PrunelabError(

@@ -11,20 +11,27 @@ export interface BlockInScope {
   readonly infos: readonly TensorInfo[];
 }
 
-/** The tensors of the first blocks, as far as they are done. */
+/** The tensors of the first blocks, as far as they are done; one whose file is damaged is not. */
 export async function readDoneBlocks(folder: string, blocks: readonly BlockInScope[]): Promise<Tensor[][]> {
   const done: Tensor[][] = [];
   for (const { layer, infos } of blocks) {
     const path = blockPath(folder, layer);
     if (infos.length > 0 && !existsSync(path)) break;
-    const entries = infos.length > 0 ? await readSafetensorsHeader(await fileSource(path)) : new Map();
-    const tensors: Tensor[] = [];
-    for (const { name, shape } of infos) {
-      tensors.push({ name, shape, data: await readSafetensorsTensor(entries.get(name)!) });
-    }
+    const tensors = await readBlock(path, infos).catch(() => undefined);
+    if (!tensors) break;
     done.push(tensors);
   }
   return done;
+}
+
+async function readBlock(path: string, infos: readonly TensorInfo[]): Promise<Tensor[]> {
+  if (infos.length === 0) return [];
+  const entries = await readSafetensorsHeader(await fileSource(path));
+  const tensors: Tensor[] = [];
+  for (const { name, shape } of infos) {
+    tensors.push({ name, shape, data: await readSafetensorsTensor(entries.get(name)!) });
+  }
+  return tensors;
 }
 
 export async function writeDoneBlock(folder: string, layer: number, tensors: readonly Tensor[]): Promise<void> {

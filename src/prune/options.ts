@@ -54,8 +54,8 @@ export interface PruneOptions {
    */
   readonly reconstruct?: boolean;
   /**
-   * Whether `"admm"` and `reconstruct` fit to the outputs that the layer has in the dense model, so that a block makes good what those before
-   * it lost, or to those of the dense layer on the inputs it now gets. Costs another pass. Default false.
+   * Whether `"admm"` and `reconstruct` fit to outputs a quarter of the way to those that the layer has in the dense model, so that a block makes
+   * good some of what those before it lost, or to those of the dense layer on the inputs it now gets. Costs another pass. Default false.
    */
   readonly compensate?: boolean;
   /** Regular expression on tensor names; default: the seven linear layers inside the blocks, not the embedding. */
@@ -131,7 +131,7 @@ export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan
   }
   if (compensate && method !== "admm" && !reconstruct) {
     throw new PrunelabError(
-      `nothing to compensate with: ${method} leaves weights as they are; choose admm or add reconstruct`,
+      `nothing to compensate with: ${method} fits no weights to outputs; choose admm${method === "random" ? "" : " or add reconstruct"}`,
     );
   }
   if (method === "random") {

@@ -11,16 +11,19 @@ import { scoreWanda } from "./importance.ts";
 const outlierFactor = 5;
 const widest = 0.08;
 
-/** The sparsity of each block, in order; their mean is `sparsity`. */
+/** The sparsity of each of some blocks; their mean, each weighted by its weights in scope, is `sparsity`. */
 export async function owlBudgets(
   dense: Checkpoint,
   calibration: Calibration,
+  /** Weights in scope, by block. */
+  counts: ReadonlyMap<number, number>,
   sparsity: number,
   onProgress?: OnProgress,
-): Promise<number[]> {
+): Promise<ReadonlyMap<number, number>> {
   const squares = await denseSquares(dense, calibration, onProgress);
   const shares: number[] = [];
-  for (const [layer, inputs] of squares.entries()) {
+  for (const layer of counts.keys()) {
+    const inputs = squares[layer]!;
     const weights = await readBlock(dense, layer);
     const scores: Float32Array[] = [];
     for (const [input, names] of Object.entries(linearInputs)) {
@@ -32,7 +35,8 @@ export async function owlBudgets(
     }
     shares.push(outlierShare(scores));
   }
-  return shareOut(shares, sparsity);
+  const budgets = shareOut(shares, [...counts.values()], sparsity);
+  return new Map([...counts.keys()].map((layer, index) => [layer, budgets[index]!]));
 }
 
 /** The share of scores above `outlierFactor` times the mean of all. */
@@ -43,12 +47,13 @@ function outlierShare(scores: readonly Float32Array[]): number {
   return scores.reduce((sum, part) => part.reduce((inner, score) => inner + Number(score > threshold), sum), 0) / count;
 }
 
-/** Sparsities that fall as the outliers' shares rise, 2 × `widest` apart at most, each in [0, 1), with the mean asked for. */
-export function shareOut(shares: readonly number[], sparsity: number): number[] {
+/** Sparsities that fall as the outliers' shares rise, 2 × `widest` apart at most, each in [0, 1), with the mean over `counts` weights asked for. */
+export function shareOut(shares: readonly number[], counts: readonly number[], sparsity: number): number[] {
   const [least, most] = [Math.min(...shares), Math.max(...shares)];
   // At very low or high sparsity the budgets have less room.
   const width = Math.min(widest, sparsity / 2, (1 - sparsity) / 2);
   const raised = shares.map((share) => (most > least ? ((share - least) / (most - least)) * 2 * width : 0));
-  const mean = raised.reduce((sum, value) => sum + value, 0) / raised.length;
+  const count = counts.reduce((sum, own) => sum + own, 0);
+  const mean = raised.reduce((sum, value, index) => sum + value * counts[index]!, 0) / count;
   return raised.map((value) => sparsity - (value - mean));
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, statSync, truncateSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -248,6 +249,25 @@ test("inputs that are not finite are named", async () => {
   }
 });
 
+test("a block of the cache that was damaged is pruned again", async () => {
+  const options: PruneOptions = { method: "wanda", sparsity: 0.45, calibration };
+  const before = await prune(dense, options);
+  const pruning = cacheFolder("pruning");
+  const newest = readdirSync(pruning)
+    .filter((name) => existsSync(join(pruning, name, "block-1.safetensors")))
+    .sort((a, b) => statSync(join(pruning, b)).mtimeMs - statSync(join(pruning, a)).mtimeMs)[0]!;
+  truncateSync(join(pruning, newest, "block-1.safetensors"), 100);
+  assert.equal(await (await prune(dense, options)).digest(), await before.digest());
+});
+
+test("owl shares out the sparsity among the blocks in scope", async () => {
+  const { report } = await prune(dense, {
+    ...{ method: "wanda", pattern: "tensor", sparsity: 0.5, budgets: "owl", calibration },
+    scope: /layers\.[13]\.mlp/,
+  });
+  assert.ok(Math.abs(report.scope.sparsity - 0.5) < 1e-3, String(report.scope.sparsity));
+});
+
 test("what cannot be asked for is refused in words", async () => {
   const refused = async (options: object, message: RegExp) => {
     await assert.rejects(prune(dense, options as PruneOptions), { name: "PrunelabError", message });
@@ -271,7 +291,10 @@ test("what cannot be asked for is refused in words", async () => {
     { ...wanda, sparsity: undefined, pattern: "2:4", budgets: "owl" },
     /budgets need .*not with the pattern: 2:4/,
   );
-  await refused({ ...wanda, compensate: true }, /nothing to compensate with: wanda leaves/);
+  await refused(
+    { ...wanda, compensate: true },
+    /nothing to compensate with: wanda fits no weights to outputs; choose admm or add/,
+  );
   for (const budgets of [null, 0.5]) await refused({ ...wanda, budgets }, /unknown layer budgets: (null|0\.5);/);
   await refused({ ...wanda, budgets: { "k_proj(": 0.5 } }, /invalid budgets; not a regular expression: k_proj\(/);
   await refused({ ...wanda, budgets: { k_proj: 1 } }, /invalid sparsity of k_proj; not a number in \[0, 1\): 1/);
@@ -282,6 +305,10 @@ test("what cannot be asked for is refused in words", async () => {
   await refused({ ...wanda, budgets: { gate: 0.1 }, sparsity: 0.9 }, /would need 1\.\d+; choose budgets nearer/);
   await refused({ ...wanda, method: "random", reconstruct: true }, /random takes no budgets/);
   await refused({ ...wanda, calibration: { tokenIds: [] } }, /a window of 0 tokens/);
+  await refused(
+    { ...wanda, calibration: { tokens: 300 } },
+    /windows of 300 tokens; the model sees 256; choose shorter/,
+  );
   await refused(
     { ...wanda, calibration: { tokenIds: [[2, 3], [2]] } },
     /windows differ in length: 1 has 1 tokens, 0 has 2/,

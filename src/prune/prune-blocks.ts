@@ -155,7 +155,7 @@ async function runKey(
   { calibration: _, scope: __, device: ___, ...plan }: CalibratedPlan,
   { digest }: Calibration,
 ): Promise<string> {
-  const parts = [4, await dense.digest(), digest, plan, infos.map(({ name }) => name)];
+  const parts = [5, await dense.digest(), digest, plan, infos.map(({ name }) => name)];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
 }
 

@@ -14,6 +14,12 @@ import type { InputStatistics } from "./statistics.ts";
 import { swapMask } from "./swaps.ts";
 import type { Selection } from "./task.ts";
 
+/**
+ * How far from what a layer now gets to what it gets in the dense model the inputs lie whose outputs compensation fits to. All the way does harm: kept weights
+ * then shrink, since what a layer gets tells the dense model's inputs with noise. GPTAQ (Li et al. 2025, arXiv 2504.02692) damps its correction too.
+ */
+const compensation = 0.25;
+
 /** A layer's inputs, with what several layers that share them would compute again. */
 export interface LinearInputs {
   readonly statistics: InputStatistics;
@@ -22,7 +28,7 @@ export interface LinearInputs {
   /** SparseGPT's factor of it. */
   factor(): Promise<Matrix>;
   admm(): Promise<AdmmInputs>;
-  /** The outputs to fit to, times the inputs: `dense` times the Gram matrix, or its counterpart with the dense model's inputs. */
+  /** The outputs to fit to, times the inputs: `dense` times the Gram matrix, or its counterpart with inputs nearer to the dense model's. */
   target(dense: Matrix): Promise<Matrix>;
 }
 
@@ -31,13 +37,20 @@ export function rememberInputs(statistics: InputStatistics): LinearInputs {
   let factor: Promise<Matrix> | undefined;
   let admm: Promise<AdmmInputs> | undefined;
   const single = (matrix: Matrix<Float64Array>): Matrix => ({ ...matrix, data: Float32Array.from(matrix.data) });
+  const blend = (gram: Matrix<Float64Array>, cross: Matrix<Float64Array>): Matrix => ({
+    ...cross,
+    data: Float32Array.from(
+      cross.data,
+      (value, index) => gram.data[index]! + compensation * (value - gram.data[index]!),
+    ),
+  });
   let cross: Matrix | undefined;
   const inputs: LinearInputs = {
     statistics,
     gram: () => (gram ??= single(statistics.gram!)),
     target: async (dense) => {
       if (!statistics.cross) return await multiply(dense, inputs.gram());
-      cross ??= single(statistics.cross);
+      cross ??= blend(statistics.gram!, statistics.cross);
       return await multiply(dense, cross, { transposeB: true });
     },
     factor: () => (factor ??= inverseFactor(statistics.gram!)),

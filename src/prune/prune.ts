@@ -22,7 +22,8 @@ export interface PrunedCheckpoint extends Checkpoint {
  *
  * The count is exact: round(n × sparsity) weights of each tensor, row or whole scope are zero. Weights that are zero
  * already (-0 too) count and go first; of equal magnitudes those at lower indices go first, globally those of earlier
- * tensors. Only where more than that many were zero before, all of them stay zero.
+ * tensors. Only where more than that many were zero before, all of them stay zero; `"sparsegpt"` and `"admm"`, which change
+ * weights, may give some of those a value.
  *
  * Methods that look at inputs go through the blocks in order, each measured with its predecessors already pruned. What a stopped run has
  * done is kept in the cache, and the next such call goes on from there.

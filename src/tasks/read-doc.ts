@@ -25,7 +25,10 @@ function checkChoices(task: ChoiceTask, doc: Row): void {
       `right choice out of range: ${target} of ${length} choices, counted from 0; correct the row or docToTarget`,
     );
   }
-  const text = task.docToText(doc);
+  const text: unknown = task.docToText(doc);
+  if (typeof text !== "string" && !Array.isArray(text)) {
+    throw new PrunelabError(`no context: ${text}; correct the row or docToText, which gives a text or a list of texts`);
+  }
   if (typeof text !== "string" && text.length !== length) {
     throw new PrunelabError(`${text.length} contexts for ${length} choices; give one context, or one for each choice`);
   }
