@@ -116,13 +116,19 @@ describe("runNotebook", () => {
 
   it("gives late output to the cell that made it, and counts a late error against it", async (t) => {
     const wait = "await new Promise((go) => setTimeout(go, 400))";
-    const ran = await run(t, [
-      "setTimeout(() => console.log('late'), 50)",
-      wait,
-      "setTimeout(() => { throw new Error('late') }, 50); 0",
-      wait,
-      "5",
-    ]);
+    const ends: string[] = [];
+    const ran = await run(
+      t,
+      [
+        "setTimeout(() => console.log('late'), 50)",
+        wait,
+        "setTimeout(() => { throw new Error('late') }, 50); 0",
+        wait,
+        "5",
+      ],
+      { onEnd: ({ number, status }) => void ends.push(`${number} ${status}`) },
+    );
+    assert.deepEqual(ends, ["1 passed", "2 passed", "3 passed", "4 passed", "3 failed"]);
     assert.match(ran.plain(1), /late\n$/);
     assert.deepEqual(statuses(ran), ["passed", "passed", "failed", "passed", "not run"]);
     assert.equal(recorded(ran.saved.at(-1), 2).status, "failed");

@@ -38,6 +38,7 @@ export interface RunEvents {
   onStart?(result: CellResult): void;
   /** `text` is set for a part of a stream. */
   onOutput?(result: CellResult, output: Output, text: string | undefined): void;
+  /** Again for a cell that what it had started fails after its end. */
   onEnd?(result: CellResult): void;
 }
 
@@ -145,8 +146,11 @@ async function runCells(
       running = undefined;
       settle(result, outcome, started, meter.peakBytes(), options);
       if (late) late.status = late.error?.name === "KernelRestarted" ? "lost" : "failed";
-      if (late && late !== result) record(late, options);
       options.onEnd?.(result);
+      if (late && late !== result) {
+        record(late, options);
+        options.onEnd?.(late);
+      }
       const failure = failures[result.status] ?? (late && failures[late.status]);
       onCellDone(failure);
       if (failure) return;
