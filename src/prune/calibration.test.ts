@@ -66,10 +66,11 @@ test("too little text, none, or numbers that make no sense are refused", async (
   };
   await refused(
     {},
-    /too little text to calibrate: .*short\.txt fills 0 of 64 windows of 512 tokens; choose fewer or shorter/,
+    /too little text to calibrate: .*short\.txt fills 0 of 64 windows of 256 tokens; choose fewer or shorter/,
   );
   await refused({ windows: 0 }, /invalid calibration\.windows: 0/);
   await refused({ tokens: 1 }, /invalid calibration\.tokens: 1/);
+  await refused({ tokens: 257 }, /calibration windows of 257 tokens; the model sees 256; choose shorter ones/);
   await refused(
     { source: join(folder, "none.txt") },
     /cannot read calibration text: .*none\.txt.*; choose dolly, a \.jsonl file/,
@@ -82,5 +83,5 @@ test("Dolly's records fill the default windows", { skip: skipWithoutShared }, as
   const { windows } = await loadCalibration(checkpoint);
   if (before === undefined) delete process.env.PRUNELAB_DATA;
   else process.env.PRUNELAB_DATA = before;
-  assert.deepEqual([windows.length, ...new Set(windows.map((window) => window.length))], [64, 512]);
+  assert.deepEqual([windows.length, ...new Set(windows.map((window) => window.length))], [64, 256]);
 });

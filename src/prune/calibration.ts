@@ -16,7 +16,7 @@ export interface CalibrationOptions {
   readonly source?: string | readonly string[];
   /** Number of windows. Default 64. */
   readonly windows?: number;
-  /** Tokens of a window, BOS among them. Default 512. */
+  /** Tokens of a window, BOS among them. Default 512, or as many as the model sees if fewer. */
   readonly tokens?: number;
   /** Of the order of the texts. An integer; default 0. */
   readonly seed?: number;
@@ -58,7 +58,8 @@ export interface Calibration {
  * @throws PrunelabError where a source cannot be read, has too little text, or the numbers make no sense.
  */
 export async function loadCalibration(checkpoint: Checkpoint, options: CalibrationOptions = {}): Promise<Calibration> {
-  const { source = "dolly", windows: count = 64, tokens = 512, seed = 0, countBos = true, tokenIds } = options;
+  const { source = "dolly", windows: count = 64, seed = 0, countBos = true, tokenIds } = options;
+  const { tokens = Math.min(512, checkpoint.config.max_position_embeddings) } = options;
   const windows = tokenIds ?? [];
   const parts: CalibrationPart[] = [];
   if (!tokenIds) {
