@@ -1,7 +1,6 @@
 /** Reads CSV files without a header line, strictly as RFC 4180 has them, and knows each record's line. */
-import { readFile } from "node:fs/promises";
-import { messageOf, PrunelabError } from "../errors.ts";
-import { asReadError } from "../files/read-error.ts";
+import { PrunelabError } from "../errors.ts";
+import { readUtf8 } from "./utf8.ts";
 
 /** The fields of one record and the place where it begins. */
 export interface CsvRecord {
@@ -15,16 +14,7 @@ export interface CsvRecord {
  * @throws PrunelabError with the line's number, where quotes do not pair or stand inside an unquoted field.
  */
 export async function readCsv(path: string): Promise<CsvRecord[]> {
-  const bytes = await readFile(path).catch((error) => {
-    throw asReadError(error, path);
-  });
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw new PrunelabError(`cannot read CSV: ${path}: ${messageOf(error)}; get the file again`, { cause: error });
-  }
-  return parseCsv(text, path);
+  return parseCsv(await readUtf8(path, "CSV"), path);
 }
 
 /** Sticky, so each match begins where the last one ended: a field in quotes or without, then what ends it. */

@@ -1,8 +1,6 @@
 /** Cuts WikiText's raw files into articles, the rows that the Hub's `EleutherAI/wikitext_document_level` has. */
-import { readFile } from "node:fs/promises";
-import { messageOf, PrunelabError } from "../errors.ts";
-import { asReadError } from "../files/read-error.ts";
 import type { PlacedRow } from "./source.ts";
+import { readUtf8 } from "./utf8.ts";
 
 /**
  * One row `{ page }` for each article of a `wiki.*.raw` file; joined by line feeds they are the file again but for blank lines before
@@ -11,15 +9,7 @@ import type { PlacedRow } from "./source.ts";
  * @throws PrunelabError where the file cannot be read.
  */
 export async function readWikitextPages(path: string): Promise<PlacedRow[]> {
-  const bytes = await readFile(path).catch((error) => {
-    throw asReadError(error, path);
-  });
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw new PrunelabError(`cannot read text: ${path}: ${messageOf(error)}; get the file again`, { cause: error });
-  }
+  const text = await readUtf8(path, "text");
   const rows: PlacedRow[] = [];
   let lines: string[] = [];
   const endPage = (nextLine: number) => {

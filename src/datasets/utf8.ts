@@ -1,0 +1,21 @@
+/** Reads a text file in UTF-8, strictly. */
+import { readFile } from "node:fs/promises";
+import { messageOf, PrunelabError } from "../errors.ts";
+import { asReadError } from "../files/read-error.ts";
+
+/**
+ * The text of a file without its byte order mark.
+ *
+ * @param kind - what errors call its text.
+ * @throws PrunelabError where the file cannot be read or is no UTF-8.
+ */
+export async function readUtf8(path: string, kind: string): Promise<string> {
+  const bytes = await readFile(path).catch((error) => {
+    throw asReadError(error, path);
+  });
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new PrunelabError(`cannot read ${kind}: ${path}: ${messageOf(error)}; get the file again`, { cause: error });
+  }
+}
