@@ -115,7 +115,8 @@ async function bench(): Promise<void> {
 
 async function medianOfOurs(work: string, precision: Precision): Promise<Run> {
   const runs: Run[] = [];
-  for (let run = 0; run < parseWhole("--runs", values.runs, 1); run++) {
+  const count = parseWhole("--runs", values.runs, 1);
+  for (let run = 0; run < count; run++) {
     const folder = join(work, `ours-${precision}-${run}`);
     const command = [
       "dist/scripts/prunelab.js",

@@ -1,13 +1,11 @@
 /** `prunelab evaluate`: scores a model on benchmarks and writes lm-eval's files. */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { PrunelabError } from "../src/errors.ts";
 import { prepareFolder } from "../src/files/atomic.ts";
 import { evaluate, type LoadOptions, loadLanguageModel, openCheckpoint, writeResults } from "../src/index.ts";
 import { defaultModel } from "../src/open-checkpoint.ts";
-import { resultsTable } from "../src/report/results-table.ts";
 import { allGroups, allTasks, findTasks } from "../src/tasks/find-tasks.ts";
-import { defaultSeed } from "../src/tasks/load-documents.ts";
+import { checkSelection, defaultSeed } from "../src/tasks/load-documents.ts";
 import { parseLimit, parseWhole } from "./options.ts";
 import { duration, terminalProgress } from "./progress.ts";
 
@@ -62,9 +60,7 @@ export async function runEvaluate(args: string[]): Promise<void> {
   const tasks = values.tasks.split(",").map((name) => name.trim());
   // Mistakes should not cost a download first.
   findTasks(tasks);
-  if (options.limit !== null && options.samples !== null) {
-    throw new PrunelabError("--limit and --samples exclude each other; give one of them");
-  }
+  checkSelection(options);
   await prepareFolder(values.output);
   const { onProgress, note, finish } = terminalProgress();
   const model = await loadLanguageModel(await openCheckpoint(values.model, { onProgress, onNotice: note }), {
@@ -77,7 +73,7 @@ export async function runEvaluate(args: string[]): Promise<void> {
   await model.release();
   finish();
   const { results } = await writeResults(evaluation, values.output);
-  console.log(resultsTable(evaluation));
+  console.log(String(evaluation));
   for (const { task, source, examples } of evaluation.tasks) {
     if (source.kind === "demo") {
       console.log(

@@ -1,14 +1,13 @@
 /** Two evaluations side by side: the statistics, what may be concluded from them, and how a notebook shows it, as tables and a plot. */
+
 import { type CompareOptions, type ComparisonData, compareEvaluations } from "./evaluate/compare.ts";
 import type { Evaluation } from "./evaluate/evaluation.ts";
 import { comparisonBlocks } from "./report/comparison.ts";
 import { comparisonFigure } from "./report/comparison-figure.ts";
 import { conclusions } from "./report/conclusion.ts";
+import { display } from "./report/display-name.ts";
 import { html, markdown, plainText } from "./report/document.ts";
 import type { Figure } from "./report/figure.ts";
-
-/** A kernel asks values for their MIME bundle by this name. */
-const display: unique symbol = Symbol.for("Jupyter.display");
 
 export interface Comparison extends ComparisonData {
   /** What may be concluded, a sentence or a few for each finding. */

@@ -1,12 +1,11 @@
 /** Scores a model, and shows what came out as lm-eval's table, in a terminal and in a notebook. */
+
 import { type EvaluateOptions, evaluate as evaluateTasks } from "./evaluate/evaluate.ts";
 import type { Evaluation } from "./evaluate/evaluation.ts";
 import type { LanguageModel } from "./model/language-model.ts";
+import { display } from "./report/display-name.ts";
 import { resultsTable } from "./report/results-table.ts";
 import type { Task } from "./tasks/task.ts";
-
-/** A kernel asks values for their MIME bundle by this name. */
-const display: unique symbol = Symbol.for("Jupyter.display");
 
 export interface ShownEvaluation extends Evaluation {
   /** lm-eval's table, in Markdown. */

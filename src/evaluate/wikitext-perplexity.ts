@@ -1,6 +1,6 @@
 /** WikiText-2's perplexity by token, the number that papers on pruning and quantisation give. */
+import { checkInteger } from "../check-integer.ts";
 import { type LoadRowsOptions, loadRows } from "../datasets/load-rows.ts";
-import { PrunelabError } from "../errors.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { OnProgress } from "../progress.ts";
 import { scoredRows } from "../tasks/task.ts";
@@ -26,14 +26,8 @@ export async function wikitextPerplexity(
   model: LanguageModel,
   { windowTokens = 2048, limit, onProgress, ...options }: WikitextPerplexityOptions = {},
 ): Promise<Interval & { readonly perplexity: number; readonly windows: number }> {
-  for (const [name, value, least] of [
-    ["windowTokens", windowTokens, 2],
-    ["limit", limit ?? 1, 1],
-  ] as const) {
-    if (!Number.isSafeInteger(value) || value < least) {
-      throw new PrunelabError(`invalid ${name}: ${value}; choose an integer of at least ${least}`);
-    }
-  }
+  checkInteger("windowTokens", windowTokens, 2);
+  if (limit !== undefined) checkInteger("limit", limit, 1);
   const { rows } = await loadRows(scoredRows(wikitext), options);
   // The articles are the raw file but for its first line.
   const ids = model.encode(` \n${rows.map(({ row }) => wikitext.processDoc(row).page).join("\n")}`);

@@ -27,9 +27,12 @@ export async function multiply<Data extends Float32Array | Float64Array>(
   const columns = transposeB ? b.rows : b.columns;
   const type = a.data instanceof Float64Array ? "float64" : "float32";
   const key = `${type} ${transposeA} ${transposeB}`;
-  const session = sessions.get(key) ?? openProduct(type, transposeA, transposeB);
-  sessions.set(key, session);
-  session.catch(() => sessions.delete(key));
+  let session = sessions.get(key);
+  if (!session) {
+    session = openProduct(type, transposeA, transposeB);
+    sessions.set(key, session);
+    session.catch(() => sessions.delete(key));
+  }
   const tensor = ({ rows, columns, data }: Matrix<Float32Array | Float64Array>) =>
     data instanceof Float64Array ? float64(data, [rows, columns]) : float32(data, [rows, columns]);
   const { c } = await (await session).run({ a: tensor(a), b: tensor(b) });

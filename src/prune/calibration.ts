@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { mersenne } from "pure-rand/generator/mersenne";
+import { checkInteger } from "../check-integer.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { readJsonLines } from "../datasets/jsonl.ts";
 import { loadRows } from "../datasets/load-rows.ts";
@@ -63,14 +64,8 @@ export async function loadCalibration(checkpoint: Checkpoint, options: Calibrati
   const windows = tokenIds ?? [];
   const parts: CalibrationPart[] = [];
   if (!tokenIds) {
-    for (const [name, value, least] of [
-      ["windows", count, 1],
-      ["tokens", tokens, 2],
-    ] as const) {
-      if (!Number.isSafeInteger(value) || value < least) {
-        throw new PrunelabError(`invalid calibration.${name}: ${value}; choose an integer of at least ${least}`);
-      }
-    }
+    checkInteger("calibration.windows", count, 1);
+    checkInteger("calibration.tokens", tokens, 2);
     checkLength(tokens, checkpoint.config);
     const sources = [source].flat();
     const tokenizer = loadTokenizer(await checkpoint.tokenizer());

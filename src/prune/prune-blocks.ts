@@ -133,13 +133,13 @@ function groupByBlock(infos: readonly TensorInfo[]): BlockInScope[] {
   const known = new Set(Object.values(linearInputs).flatMap((names) => names.map((name) => `${name}.weight`)));
   const blocks: TensorInfo[][] = [];
   for (const info of infos) {
-    const { layer, name } = placeInBlock(info.name) ?? { layer: 0, name: "" };
-    if (!known.has(name)) {
+    const place = placeInBlock(info.name);
+    if (!place || !known.has(place.name)) {
       throw new PrunelabError(
         `not a linear layer inside a block, which calibrated pruning needs: ${info.name}; leave it out of scope`,
       );
     }
-    blocks[layer] = [...(blocks[layer] ?? []), info];
+    blocks[place.layer] = [...(blocks[place.layer] ?? []), info];
   }
   return Array.from(blocks, (infos, layer) => ({ layer, infos: infos ?? [] }));
 }

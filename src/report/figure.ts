@@ -1,9 +1,7 @@
 /** A plotly figure with title and caption that shows itself in a notebook: interactive where that is possible, else as a static picture. */
+import { display } from "./display-name.ts";
 import { drawSvg } from "./draw-svg.ts";
 import { textWidth } from "./font-widths.ts";
-
-/** A kernel asks values for their MIME bundle by this name. */
-const display: unique symbol = Symbol.for("Jupyter.display");
 
 /** plotly's interactive JSON (https://plotly.com/javascript/reference/), which can be drawn without a browser. */
 export interface Figure {

@@ -1,10 +1,9 @@
 /** Rows as danfojs frames that show themselves as tables, and frames as HTML, Markdown and CSV. */
+
 import type { DataFrame } from "danfojs-node";
 import { messageOf, PrunelabError } from "../errors.ts";
+import { display } from "./display-name.ts";
 import { html, markdown, plainText, type Table } from "./document.ts";
-
-/** A kernel asks values for their MIME bundle by this name. */
-const display: unique symbol = Symbol.for("Jupyter.display");
 
 export interface FrameOptions {
   /** Which columns, in which order; default: all. */

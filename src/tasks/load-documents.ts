@@ -34,6 +34,33 @@ export interface Documents {
 }
 
 /**
+ * What can be said of a selection before any row is read.
+ *
+ * @throws PrunelabError where its numbers make no sense, or exclude each other.
+ */
+export function checkSelection({
+  limit = null,
+  samples = null,
+  seed = defaultSeed,
+  numFewshot = 0,
+}: LoadDocumentsOptions): void {
+  if (!Number.isInteger(numFewshot) || numFewshot < 0) {
+    throw new PrunelabError(`number of examples must be an integer from 0: ${numFewshot}; 0 is zero-shot`);
+  }
+  if (samples === null) {
+    if (limit === null || limit > 0) return;
+    throw new PrunelabError(`limit must be above 0: ${limit}; leave it out to score all documents`);
+  }
+  if (limit !== null) throw new PrunelabError("limit and samples exclude each other; give one of them");
+  if (!Number.isInteger(samples) || samples < 1) {
+    throw new PrunelabError(`samples must be an integer from 1: ${samples}; leave it out to score all documents`);
+  }
+  if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
+    throw new PrunelabError(`invalid seed; an integer from 0 to 4294967295: ${seed}; choose e.g. 1234`);
+  }
+}
+
+/**
  * Reads and checks the documents that a task scores. Rows past the limit are not checked.
  *
  * @throws PrunelabError where a row is malformed, with its file and line, or no source has the rows.
@@ -42,12 +69,10 @@ export async function loadDocuments(
   task: Task,
   { limit = null, samples = null, seed = defaultSeed, numFewshot = 0, ...options }: LoadDocumentsOptions = {},
 ): Promise<Documents> {
-  if (!Number.isInteger(numFewshot) || numFewshot < 0) {
-    throw new PrunelabError(`number of examples must be an integer from 0: ${numFewshot}; 0 is zero-shot`);
-  }
+  checkSelection({ limit, samples, seed, numFewshot });
   const { rows, source } = await loadRows(scoredRows(task), options);
   if (rows.length === 0) throw new PrunelabError(`no documents: ${source.where} is empty; get the file again`);
-  const wanted = samples === null ? firstWithin(limit, rows.length) : drawnOf(rows.length, { limit, samples, seed });
+  const wanted = samples === null ? firstWithin(limit, rows.length) : drawnOf(rows.length, samples, seed);
   const { examples, scored } =
     numFewshot === 0 || task.outputType === "loglikelihood_rolling"
       ? { examples: null, scored: wanted }
@@ -57,24 +82,11 @@ export async function loadDocuments(
 }
 
 function firstWithin(limit: number | null, count: number): number[] {
-  if (limit !== null && !(limit > 0)) {
-    throw new PrunelabError(`limit must be above 0: ${limit}; leave it out to score all documents`);
-  }
   const wanted = limit === null ? count : limit < 1 ? Math.ceil(count * limit) : Math.trunc(limit);
   return Array.from({ length: Math.min(wanted, count) }, (_, index) => index);
 }
 
-function drawnOf(
-  count: number,
-  { limit, samples, seed }: { limit: number | null; samples: number; seed: number },
-): number[] {
-  if (limit !== null) throw new PrunelabError("limit and samples exclude each other; give one of them");
-  if (!Number.isInteger(samples) || samples < 1) {
-    throw new PrunelabError(`samples must be an integer from 1: ${samples}; leave it out to score all documents`);
-  }
-  if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
-    throw new PrunelabError(`invalid seed; an integer from 0 to 4294967295: ${seed}; choose e.g. 1234`);
-  }
+function drawnOf(count: number, samples: number, seed: number): number[] {
   return pythonRandom(seed)
     .sample(count, Math.min(samples, count))
     .sort((a, b) => a - b);
