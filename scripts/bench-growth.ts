@@ -49,7 +49,7 @@ async function bench(): Promise<void> {
   await model.release();
   if (values.plots === undefined) return;
   const perDocument = ({ milliseconds, count }: Cost) => milliseconds / count;
-  const notes = `${values.model} on ${availableParallelism()} cores; each document has four choices of one word.`;
+  const notes = `${model.name} on ${availableParallelism()} cores; each document has four choices of one word.`;
   await plot("score-by-length.svg", {
     title: "What a document costs, by its length",
     notes,
