@@ -1,20 +1,41 @@
 /** The public names. */
+
+export { type BesidePublishedRow, besidePublished, besidePublishedFigure } from "./card/beside-published.ts";
+export { cardRows } from "./card/card-table.ts";
+export {
+  gemmaTables,
+  type PublishedTable,
+  publishedRows,
+  sweelolAverageMmlu,
+  sweelolCard,
+} from "./card/published.ts";
+export { publishedFigure } from "./card/published-figure.ts";
+export { scorePublished } from "./card/score-published.ts";
 export type { Checkpoint } from "./checkpoint/checkpoint.ts";
 export { writeCheckpoint } from "./checkpoint/write.ts";
-export { type Comparison, compare } from "./compare.ts";
 export { PrunelabError } from "./errors.ts";
 export type { EvaluateOptions } from "./evaluate/evaluate.ts";
+export { evaluateCheckpoint } from "./evaluate/evaluate-checkpoint.ts";
 export type { Evaluation } from "./evaluate/evaluation.ts";
 export { perplexity } from "./evaluate/perplexity.ts";
 export { writeResults } from "./evaluate/results.ts";
 export { type ScoreRow, scoreRows } from "./evaluate/score-rows.ts";
 export { wikitextPerplexity } from "./evaluate/wikitext-perplexity.ts";
-export { evaluate, type ShownEvaluation } from "./evaluate.ts";
-export { evaluateCheckpoint } from "./evaluate-checkpoint.ts";
+export { type OpenCheckpointOptions, openCheckpoint } from "./hub/open-checkpoint.ts";
 export { exportModel } from "./model/export.ts";
 export type { LanguageModel } from "./model/language-model.ts";
 export { type LoadOptions, loadLanguageModel } from "./model/load.ts";
-export { type OpenCheckpointOptions, openCheckpoint } from "./open-checkpoint.ts";
+export { type Bar, type BarFigureOptions, type BarSeries, barFigure } from "./plot/bar-figure.ts";
+export type { Figure, FigureText } from "./plot/figure.ts";
+export { histogramFigure } from "./plot/histogram-figure.ts";
+export {
+  blockFigure,
+  type LineFigureOptions,
+  type LinePoint,
+  type LineSeries,
+  sweepFigure,
+} from "./plot/line-figure.ts";
+export { sparsityFigure } from "./plot/sparsity-figure.ts";
 export type { OnProgress, Progress } from "./progress.ts";
 export {
   type Calibration,
@@ -28,29 +49,9 @@ export type { PruneOptions } from "./prune/options.ts";
 export { type PrunedCheckpoint, prune } from "./prune/prune.ts";
 export { type SparsityReport, sparsityReport } from "./prune/sparsity.ts";
 export { type WeightHistogram, type WeightHistogramOptions, weightHistogram } from "./prune/weight-histogram.ts";
-export { type Bar, type BarFigureOptions, type BarSeries, barFigure } from "./report/bar-figure.ts";
-export { type BesidePublishedRow, besidePublished, besidePublishedFigure } from "./report/beside-published.ts";
-export { cardRows } from "./report/card-table.ts";
+export { type Comparison, compare } from "./report/compare.ts";
 export { comparisonFigure } from "./report/comparison-figure.ts";
-export type { Figure, FigureText } from "./report/figure.ts";
+export { evaluate, type ShownEvaluation } from "./report/evaluate.ts";
 export { type FrameOptions, frame, frameCsv, frameHtml, frameMarkdown } from "./report/frame.ts";
-export { histogramFigure } from "./report/histogram-figure.ts";
-export {
-  blockFigure,
-  type LineFigureOptions,
-  type LinePoint,
-  type LineSeries,
-  sweepFigure,
-} from "./report/line-figure.ts";
-export {
-  gemmaTables,
-  type PublishedTable,
-  publishedRows,
-  sweelolAverageMmlu,
-  sweelolCard,
-} from "./report/published.ts";
-export { publishedFigure } from "./report/published-figure.ts";
-export { sparsityFigure } from "./report/sparsity-figure.ts";
-export { scorePublished } from "./score-published.ts";
-export { type SweepOptions, type SweepRow, sweepPerplexity, sweepTasks } from "./sweep.ts";
+export { type SweepOptions, type SweepRow, sweepPerplexity, sweepTasks } from "./sweep/sweep.ts";
 export type { ChoiceTask, GenerationTask, RollingTask, Task } from "./tasks/task.ts";

@@ -1,7 +1,7 @@
 /** Reads byte ranges of a file or a buffer. */
 import { type FileHandle, open, stat } from "node:fs/promises";
+import { asReadError } from "../base/read-error.ts";
 import { PrunelabError } from "../errors.ts";
-import { asReadError } from "../files/read-error.ts";
 
 /** Bytes that are read by range. */
 export interface ByteSource {

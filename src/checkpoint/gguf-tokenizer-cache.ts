@@ -1,8 +1,8 @@
 /** Keeps the tokenizer that is built from a GGUF as a file, since building takes seconds. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { writeFileAtomic } from "../files/atomic.ts";
-import { readJsonObject } from "../files/json.ts";
+import { writeFileAtomic } from "../base/atomic.ts";
+import { readJsonObject } from "../base/json.ts";
 import type { TokenizerFiles } from "./checkpoint.ts";
 import { tokenizerFilesFromGguf } from "./gguf-tokenizer.ts";
 

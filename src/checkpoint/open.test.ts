@@ -4,8 +4,8 @@ import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../base/testing.test-helper.ts";
 import { PrunelabError } from "../errors.ts";
-import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../testing.test-helper.ts";
 import { bufferSource, fileSource } from "./byte-source.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { encodeGguf } from "./gguf.test-helper.ts";

@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { readJsonObject } from "../base/json.ts";
+import { asReadError } from "../base/read-error.ts";
 import { PrunelabError } from "../errors.ts";
-import { readJsonObject } from "../files/json.ts";
-import { asReadError } from "../files/read-error.ts";
 import { type ByteSource, fileSource } from "./byte-source.ts";
 import type { Checkpoint, TokenizerFiles } from "./checkpoint.ts";
 import { type Gemma3Config, parseGemma3Config } from "./config.ts";

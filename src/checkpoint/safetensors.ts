@@ -3,9 +3,9 @@
  * Format: https://github.com/huggingface/safetensors#format (eight bytes of header length, a JSON header, the tensors).
  */
 import { dirname, join } from "node:path";
+import { createFileAtomic } from "../base/atomic.ts";
+import { parseJsonObject, readJsonObject } from "../base/json.ts";
 import { PrunelabError } from "../errors.ts";
-import { createFileAtomic } from "../files/atomic.ts";
-import { parseJsonObject, readJsonObject } from "../files/json.ts";
 import { type ByteSource, fileSource, formatBytes } from "./byte-source.ts";
 import { float16ToFloat32, float32ToBf16 } from "./half.ts";
 import { elementCount, type Tensor, type TensorInfo } from "./tensor.ts";

@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { tinyModel } from "../base/testing.test-helper.ts";
 import { PrunelabError } from "../errors.ts";
 import type { Progress } from "../progress.ts";
-import { tinyModel } from "../testing.test-helper.ts";
 import { openCheckpointFile } from "./open.ts";
 import { writeCheckpoint } from "./write.ts";
 

@@ -1,7 +1,7 @@
 /** Writes a checkpoint as the Hugging Face folder that Python's transformers loads. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic } from "../files/atomic.ts";
+import { writeFileAtomic } from "../base/atomic.ts";
 import type { OnProgress } from "../progress.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { gemma3ConfigJson } from "./config.ts";

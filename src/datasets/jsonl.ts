@@ -1,7 +1,7 @@
 /** Reads JSON Lines files by streaming, so that neither the file's size nor a line's length matters. */
 import { createReadStream } from "node:fs";
+import { asReadError } from "../base/read-error.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
-import { asReadError } from "../files/read-error.ts";
 import { isRow } from "./fields.ts";
 import type { PlacedRow } from "./source.ts";
 

@@ -3,10 +3,10 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
+import { packageRoot } from "../base/package-root.ts";
+import { shared, skipWithoutShared } from "../base/testing.test-helper.ts";
 import { PrunelabError } from "../errors.ts";
-import { packageRoot } from "../files/package-root.ts";
 import { HubError } from "../hub/request.ts";
-import { shared, skipWithoutShared } from "../testing.test-helper.ts";
 import { loadRows } from "./load-rows.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "prunelab-rows-"));

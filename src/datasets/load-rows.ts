@@ -1,8 +1,8 @@
 /** The rows of a set, from the first source that has them: a folder, the Hub, the demo inside this package. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { packageRoot } from "../base/package-root.ts";
 import { PrunelabError } from "../errors.ts";
-import { packageRoot } from "../files/package-root.ts";
 import { locateDataset } from "../hub/dataset-source.ts";
 import { HubError } from "../hub/request.ts";
 import { readFolder } from "./folder.ts";

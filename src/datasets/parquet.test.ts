@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { packageRoot } from "../files/package-root.ts";
+import { packageRoot } from "../base/package-root.ts";
 import { readParquet } from "./parquet.ts";
 
 // Both files were written by pyarrow: 64-bit and 32-bit integers, lists, a struct of lists, nulls, several row groups.

@@ -1,7 +1,7 @@
 /** Reads a text file in UTF-8, strictly. */
 import { readFile } from "node:fs/promises";
+import { asReadError } from "../base/read-error.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
-import { asReadError } from "../files/read-error.ts";
 
 /**
  * The text of a file without its byte order mark.

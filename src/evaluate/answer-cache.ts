@@ -1,8 +1,8 @@
 /** Answers of finished batches in a file of one line each: a stopped run goes on from it, and a second run asks nothing twice. */
 import { type FileHandle, mkdir, open, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { asWriteError } from "../files/atomic.ts";
-import { asReadError } from "../files/read-error.ts";
+import { asWriteError } from "../base/atomic.ts";
+import { asReadError } from "../base/read-error.ts";
 import type { Journal, Loglikelihood } from "../model/language-model.ts";
 
 /** A journal in a file, and how many answers came from it. */

@@ -1,7 +1,7 @@
 /** Scores a model on one task: its documents asked, answered and rated, by the task's kind. */
 import type { AskOptions, LanguageModel } from "../model/language-model.ts";
 import type { OnProgress } from "../progress.ts";
-import { countWords } from "../python-text.ts";
+import { countWords } from "../python/text.ts";
 import type { Documents } from "../tasks/load-documents.ts";
 import type { ChoiceTask, GenerationTask, RollingTask, Row, Task } from "../tasks/task.ts";
 import type { AnswerCache } from "./answer-cache.ts";

@@ -3,13 +3,13 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../base/testing.test-helper.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { PrunelabError } from "../errors.ts";
-import { cacheFolder } from "../files/cache-folder.ts";
+import { cacheFolder } from "../hub/cache-folder.ts";
 import { HubError } from "../hub/request.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { loadLanguageModel } from "../model/load.ts";
-import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../testing.test-helper.ts";
 import { openAnswerCache } from "./answer-cache.ts";
 import { evaluate } from "./evaluate.ts";
 import { firstMaximum } from "./metrics.ts";

@@ -1,7 +1,7 @@
 /** Scores a model on benchmarks: documents to requests, requests to answers, answers to metrics. */
 import { join } from "node:path";
 import { PrunelabError } from "../errors.ts";
-import { cacheFolder } from "../files/cache-folder.ts";
+import { cacheFolder } from "../hub/cache-folder.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { OnProgress } from "../progress.ts";
 import { findTasks } from "../tasks/find-tasks.ts";

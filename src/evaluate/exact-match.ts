@@ -1,5 +1,5 @@
 /** Whether a text that a model wrote is one of the right ones. */
-import { strip } from "../python-text.ts";
+import { strip } from "../python/text.ts";
 import type { GenerationTask } from "../tasks/task.ts";
 
 // Python's string.punctuation.

@@ -1,6 +1,6 @@
 /** lm-eval's metrics, in its own order of arithmetic, so that printed digits agree. */
 import type { Loglikelihood } from "../model/language-model.ts";
-import { length } from "../python-text.ts";
+import { length } from "../python/text.ts";
 import { tasksOf } from "../tasks/find-tasks.ts";
 import type { ChoiceTask, GenerationTask, Metric, Row, TaskGroup } from "../tasks/task.ts";
 import type { ChoiceSample, GroupEvaluation, Metrics, RollingSample, TaskEvaluation } from "./evaluation.ts";

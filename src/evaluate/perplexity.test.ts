@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../base/testing.test-helper.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { loadLanguageModel } from "../model/load.ts";
-import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../testing.test-helper.ts";
 import { perplexity } from "./perplexity.ts";
 
 test("token windows score as their text does", async () => {

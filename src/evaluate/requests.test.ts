@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { shared, skipWithoutShared } from "../base/testing.test-helper.ts";
 import type { ChatMessage } from "../model/language-model.ts";
 import { choiceTasks } from "../tasks/choice-tasks.test-helper.ts";
 import { findTasks } from "../tasks/find-tasks.ts";
 import { loadDocuments } from "../tasks/load-documents.ts";
-import { shared, skipWithoutShared } from "../testing.test-helper.ts";
 import { documentMetrics, taskMetrics } from "./metrics.ts";
 import { buildGenerationRequest, buildRequests } from "./requests.ts";
 

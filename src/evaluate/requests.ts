@@ -1,6 +1,6 @@
 /** What a document asks of a model, in lm-eval's words to the letter (0.4.13: `ConfigurableTask.fewshot_context`, `construct_requests`). */
 import type { ChatMessage, GenerationRequest, LoglikelihoodRequest } from "../model/language-model.ts";
-import { isSpace } from "../python-text.ts";
+import { isSpace } from "../python/text.ts";
 import type { ChoiceTask, GenerationTask, Row } from "../tasks/task.ts";
 
 const TARGET_DELIMITER = " ";

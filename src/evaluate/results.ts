@@ -1,11 +1,11 @@
 /** An evaluation in lm-eval's files: one of results, and for each task one of samples. */
 import { arch, platform } from "node:os";
 import { join } from "node:path";
-import { writeFileAtomic } from "../files/atomic.ts";
-import { packageVersion } from "../files/package-root.ts";
+import { writeFileAtomic } from "../base/atomic.ts";
+import { packageVersion } from "../base/package-root.ts";
+import { PythonFloat, pythonFloat, pythonJson } from "../python/json.ts";
 import type { Metric, Task, TaskGroup } from "../tasks/task.ts";
 import type { Evaluation, Metrics, TaskEvaluation } from "./evaluation.ts";
-import { PythonFloat, pythonFloat, pythonJson } from "./python-json.ts";
 import type { ResultEntry, ResultsFile, TaskConfig } from "./results-format.ts";
 import { filterName, generationKwargs, sampleLines, sha256, taskHash } from "./sample-lines.ts";
 

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { tinyModel } from "../base/testing.test-helper.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { loadLanguageModel } from "../model/load.ts";
 import { loadDocuments } from "../tasks/load-documents.ts";
-import { tinyModel } from "../testing.test-helper.ts";
 import { evaluate } from "./evaluate.ts";
 import { ownTask } from "./own-task.test-helper.ts";
 import { choicesOf } from "./scored.test-helper.ts";
@@ -104,7 +104,7 @@ test("two evaluations at once share one cache and one model", async (t) => {
   await model.release();
 });
 
-const commandLine = fileURLToPath(new URL("../../scripts/prunelab.ts", import.meta.url));
+const commandLine = fileURLToPath(new URL("../../scripts/cli/prunelab.ts", import.meta.url));
 
 /** Scores piqa in `folder` with the tiny model in a process of its own. */
 function startScoring(folder: string, cache: string, output: string): ChildProcess {

@@ -1,9 +1,9 @@
 /** Samples as the lines of lm-eval's samples files, with its hashes. */
 import { createHash } from "node:crypto";
-import { pythonList } from "../python-text.ts";
+import { PythonFloat, pythonFloat, pythonJson } from "../python/json.ts";
+import { pythonList } from "../python/text.ts";
 import type { ChoiceTask, GenerationTask, RollingTask, Task } from "../tasks/task.ts";
 import type { ChoiceSample, GenerationSample, RollingSample, TaskEvaluation } from "./evaluation.ts";
-import { PythonFloat, pythonFloat, pythonJson } from "./python-json.ts";
 import type { SampleLine } from "./results-format.ts";
 
 /** A task's samples as lines, in their order. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { tinyModel } from "../base/testing.test-helper.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { HubError } from "../hub/request.ts";
 import { loadLanguageModel } from "../model/load.ts";
-import { tinyModel } from "../testing.test-helper.ts";
 import { evaluate } from "./evaluate.ts";
 import { scoreRows } from "./score-rows.ts";
 import { wilsonInterval } from "./statistics.ts";

@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { tinyModel } from "../base/testing.test-helper.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { loadLanguageModel } from "../model/load.ts";
-import { tinyModel } from "../testing.test-helper.ts";
 import { perplexity } from "./perplexity.ts";
 import { tokenWindows, wikitextPerplexity } from "./wikitext-perplexity.ts";
 

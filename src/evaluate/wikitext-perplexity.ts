@@ -1,5 +1,5 @@
 /** WikiText-2's perplexity by token, the number that papers on pruning and quantisation give. */
-import { checkInteger } from "../check-integer.ts";
+import { checkInteger } from "../base/check-integer.ts";
 import { type LoadRowsOptions, loadRows } from "../datasets/load-rows.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { OnProgress } from "../progress.ts";

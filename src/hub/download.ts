@@ -4,8 +4,8 @@ import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { asWriteError } from "../base/atomic.ts";
 import { PrunelabError } from "../errors.ts";
-import { asWriteError } from "../files/atomic.ts";
 import { HubError, networkMessage } from "./request.ts";
 
 /** A checksum of a file's content: sha256, or git's name of it, the SHA-1 of `blob <size>\0` and the content. */

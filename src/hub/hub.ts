@@ -1,8 +1,8 @@
 /** Brings files of a Hub repository into the cache. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { checkRoom } from "../base/disk-space.ts";
 import { PrunelabError } from "../errors.ts";
-import { checkRoom } from "../files/room.ts";
 import { downloadFile } from "./download.ts";
 import { type HubOptions, hubPath, lockRepository, notCached, repositoryFolder } from "./repository.ts";
 import { hubFetch } from "./request.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { PrunelabError } from "../errors.ts";
-import { cachePath } from "../files/cache-folder.ts";
+import { cachePath } from "./cache-folder.ts";
 import { fakePython } from "./fake-python.test-helper.ts";
 import { commitOf, type FakeHub, type ServedRepo, startHub } from "./hub-server.test-helper.ts";
 import { locateModel } from "./model-source.ts";

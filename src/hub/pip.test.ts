@@ -8,9 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { shared } from "../base/testing.test-helper.ts";
 import { PrunelabError } from "../errors.ts";
 import type { Progress } from "../progress.ts";
-import { shared } from "../testing.test-helper.ts";
 import { fakePython, installTiny, tinyContent, tinyModel } from "./fake-python.test-helper.ts";
 import { findPipModel, gemma3Package, installPipModel } from "./pip.ts";
 

@@ -3,12 +3,12 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { copyFile, lstat, mkdtemp, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { asWriteError } from "../base/atomic.ts";
+import { checkRoom } from "../base/disk-space.ts";
 import { PrunelabError } from "../errors.ts";
-import { asWriteError } from "../files/atomic.ts";
-import { cachePath } from "../files/cache-folder.ts";
-import { type LockHolder, withLock } from "../files/lock.ts";
-import { checkRoom } from "../files/room.ts";
 import type { OnProgress } from "../progress.ts";
+import { cachePath } from "./cache-folder.ts";
+import { type LockHolder, withLock } from "./lock.ts";
 import { runPip } from "./run-pip.ts";
 
 export interface PipModel {

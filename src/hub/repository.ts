@@ -1,9 +1,9 @@
 /** A Hub repository, and its place in the cache. */
 import { join } from "node:path";
 import { PrunelabError } from "../errors.ts";
-import { cachePath } from "../files/cache-folder.ts";
-import { type LockHolder, withLock } from "../files/lock.ts";
 import type { OnProgress } from "../progress.ts";
+import { cachePath } from "./cache-folder.ts";
+import { type LockHolder, withLock } from "./lock.ts";
 import { HubError } from "./request.ts";
 import { hubIsOffline } from "./settings.ts";
 

@@ -1,8 +1,8 @@
 /** The files that a Hub repository holds at one commit. */
 import { readFile } from "node:fs/promises";
 import { datasetInfo, listFiles, modelInfo } from "@huggingface/hub";
+import { writeFileAtomic } from "../base/atomic.ts";
 import { messageOf } from "../errors.ts";
-import { writeFileAtomic } from "../files/atomic.ts";
 import type { Checksum } from "./download.ts";
 import { type HubOptions, type HubRepo, lockRepository, notCached, refPath } from "./repository.ts";
 import { HubError, hubFetch } from "./request.ts";

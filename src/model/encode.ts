@@ -3,7 +3,7 @@
  * (0.4.13: `TemplateLM._encode_pair` and `loglikelihood` in `api/model.py`, `_loglikelihood_tokens` in `models/huggingface.py`).
  */
 import { PrunelabError } from "../errors.ts";
-import { stripEnd } from "../python-text.ts";
+import { stripEnd } from "../python/text.ts";
 import type { LoglikelihoodRequest } from "./language-model.ts";
 import { encodePrompt, type Tokenizer } from "./tokenizer.ts";
 

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { AutoModelForCausalLM, AutoTokenizer, Tensor } from "@huggingface/transformers";
+import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../base/testing.test-helper.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
-import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../testing.test-helper.ts";
 import { exportModel } from "./export.ts";
 
 type Generator = Awaited<ReturnType<typeof AutoModelForCausalLM.from_pretrained>>;

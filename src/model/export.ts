@@ -1,8 +1,8 @@
 /** Writes the folder that transformers.js loads: config, tokenizer and the generation graph with its weights. */
 import { join } from "node:path";
+import { writeFileAtomic } from "../base/atomic.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { gemma3ConfigJson } from "../checkpoint/config.ts";
-import { writeFileAtomic } from "../files/atomic.ts";
 import type { OnProgress } from "../progress.ts";
 import { buildGemma3, weightsFile } from "./gemma3.ts";
 import { linkWeights } from "./weights.ts";

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { tinyModel } from "../base/testing.test-helper.ts";
 import { bf16ToFloat32, float32ToBf16 } from "../checkpoint/half.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { elementCount } from "../checkpoint/tensor.ts";
 import { bytesOfWeight } from "../onnx/graph.ts";
-import { tinyModel } from "../testing.test-helper.ts";
 import { int8Layout, roundWeight, turnSize } from "./int8-weights.ts";
 
 /** A row mixed as the docstring of turnSize says, by the definition of a Hadamard matrix. */

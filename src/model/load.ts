@@ -1,9 +1,9 @@
 /** A checkpoint as a language model that answers requests: tokenizer, packs, scoring graph and answers joined. */
 import { createHash } from "node:crypto";
+import { packageVersion } from "../base/package-root.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { elementCount } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
-import { packageVersion } from "../files/package-root.ts";
 import type { Device } from "../onnx/session.ts";
 import type { OnProgress } from "../progress.ts";
 import { readChatTemplate } from "./chat-template.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
+import { tinyModel } from "../base/testing.test-helper.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
 import { float32, int64, openSession } from "../onnx/session.ts";
-import { tinyModel } from "../testing.test-helper.ts";
 import { buildBlockGraph, linearInputs } from "./block-graph.ts";
 import { buildGemma3 } from "./gemma3.ts";
 import { addNorm } from "./gemma3-block.ts";

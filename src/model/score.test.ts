@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import fc from "fast-check";
+import { tinyModel } from "../base/testing.test-helper.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
-import { tinyModel } from "../testing.test-helper.ts";
 import type { ScoredSequence } from "./encode.ts";
 import { computePrefix, openScorer, type Scorer, scoreTrees, type TokenScore } from "./score.ts";
 import { packSequences, TreeBuilder } from "./token-tree.ts";

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { tinyModel } from "../base/testing.test-helper.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
-import { tinyModel } from "../testing.test-helper.ts";
 import { weightBytes, weightLayout, weightsFile } from "./gemma3.ts";
 import { weightsFolder } from "./weights.ts";
 

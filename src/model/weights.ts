@@ -1,12 +1,12 @@
 /** The weights files that the graphs read: written once for each model, kept in the cache, the last two models' only. */
 import { link, mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { createFileAtomic } from "../base/atomic.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { isNorm } from "../checkpoint/tensor-names.ts";
-import { createFileAtomic } from "../files/atomic.ts";
-import { cacheFolder } from "../files/cache-folder.ts";
-import { withLock } from "../files/lock.ts";
+import { cacheFolder } from "../hub/cache-folder.ts";
+import { withLock } from "../hub/lock.ts";
 import type { WeightLayout } from "../onnx/graph.ts";
 import type { OnProgress } from "../progress.ts";
 import { type Precision, weightBytes, weightLayout, weightsFile } from "./gemma3.ts";

@@ -5,8 +5,8 @@ import { placeInBlock } from "../checkpoint/tensor-names.ts";
 import { PrunelabError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
 import type { Calibration } from "./calibration.ts";
+import { owlBudgets } from "./methods/owl.ts";
 import type { CalibratedPlan } from "./options.ts";
-import { owlBudgets } from "./owl.ts";
 
 /** The sparsity of each tensor, by name; `calibration` is looked at for OWL alone. */
 export async function tensorSparsities(

@@ -3,10 +3,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { shared, skipWithoutShared, tinyModel } from "../base/testing.test-helper.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
-import { shared, skipWithoutShared, tinyModel } from "../testing.test-helper.ts";
 import { loadCalibration } from "./calibration.ts";
 
 let checkpoint: Checkpoint;

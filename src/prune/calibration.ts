@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { mersenne } from "pure-rand/generator/mersenne";
-import { checkInteger } from "../check-integer.ts";
+import { checkInteger } from "../base/check-integer.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { readJsonLines } from "../datasets/jsonl.ts";
 import { loadRows } from "../datasets/load-rows.ts";

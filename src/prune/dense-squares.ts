@@ -1,9 +1,9 @@
 /** The inputs' squares in all blocks of the dense model: measured once for a model and its calibration windows, then kept in the cache. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { writeFileAtomic } from "../base/atomic.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { writeFileAtomic } from "../files/atomic.ts";
-import { cacheFolder } from "../files/cache-folder.ts";
+import { cacheFolder } from "../hub/cache-folder.ts";
 import type { LinearInput } from "../model/block-graph.ts";
 import { advance, embedWindows, openBlock, readBlock } from "../model/run-block.ts";
 import type { OnProgress } from "../progress.ts";

@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { mersenne } from "pure-rand/generator/mersenne";
 import { type Matrix, multiply } from "../onnx/matrix.ts";
 import type { SpanPattern } from "./lowest.ts";
+import { reconstruct } from "./methods/reconstruct.ts";
 import { type CalibratedPlan, type PruneOptions, planPruning } from "./options.ts";
 import { pruneLinear, rememberInputs } from "./prune-linear.ts";
-import { reconstruct } from "./reconstruct.ts";
 import type { InputStatistics } from "./statistics.ts";
 
 function random(rows: number, columns: number, seed: number): Matrix {

@@ -1,17 +1,17 @@
 /** Prunes one linear layer by what its inputs were: mask, then what betters the mask, then what betters the kept weights. */
 import { float32ToBf16 } from "../checkpoint/half.ts";
 import { type Matrix, multiply } from "../onnx/matrix.ts";
-import { type AdmmInputs, admmInputs, pruneAdmm } from "./admm.ts";
 import type { Device } from "./device.ts";
-import { refineDsnot } from "./dsnot.ts";
 import { type Gpu, pruneOnGpu } from "./gpu.ts";
 import { riaFactors, scoreBy, scoreMagnitude, wandaFactors } from "./importance.ts";
 import { zeroLowest } from "./lowest.ts";
+import { type AdmmInputs, admmInputs, pruneAdmm } from "./methods/admm.ts";
+import { refineDsnot } from "./methods/dsnot.ts";
+import { reconstruct } from "./methods/reconstruct.ts";
+import { inverseFactor, pruneSparseGpt } from "./methods/sparsegpt.ts";
+import { swapMask } from "./methods/swaps.ts";
 import type { CalibratedPlan } from "./options.ts";
-import { reconstruct } from "./reconstruct.ts";
-import { inverseFactor, pruneSparseGpt } from "./sparsegpt.ts";
 import type { InputStatistics } from "./statistics.ts";
-import { swapMask } from "./swaps.ts";
 import type { Selection } from "./task.ts";
 
 /**

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { modelFile, shared, skipWithoutModel, skipWithoutShared } from "../base/testing.test-helper.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { embedWindows, readBlock } from "../model/run-block.ts";
-import { modelFile, shared, skipWithoutModel, skipWithoutShared } from "../testing.test-helper.ts";
 import { prune } from "./prune.ts";
 import { openInputMeter } from "./statistics.ts";
 

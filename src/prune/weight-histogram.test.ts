@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { tinyModel } from "../base/testing.test-helper.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
-import { tinyModel } from "../testing.test-helper.ts";
 import { maskDifference } from "./mask-difference.ts";
 import { prune } from "./prune.ts";
 import { sparsityReport } from "./sparsity.ts";

@@ -1,9 +1,9 @@
 /** A comparison of two models as bars: accuracies with their intervals, and what blind answering would get. */
 import type { ComparisonData } from "../evaluate/compare.ts";
 import type { ComparisonRow } from "../evaluate/comparison-row.ts";
-import { type Bar, barFigure } from "./bar-figure.ts";
+import { type Bar, barFigure } from "../plot/bar-figure.ts";
+import type { Figure, FigureText } from "../plot/figure.ts";
 import { rowLabel, shortNames } from "./conclusion.ts";
-import type { Figure, FigureText } from "./figure.ts";
 
 /** Two bars for each row of the comparison, in percent with 95 % intervals; marks for guessing and for the best constant answer. */
 export function comparisonFigure(data: ComparisonData, text: FigureText = {}): Figure {

@@ -4,7 +4,7 @@ import { atPlace } from "../datasets/fields.ts";
 import { type LoadRowsOptions, loadRows, NoRowsError } from "../datasets/load-rows.ts";
 import type { DataSource, PlacedRow, Row } from "../datasets/source.ts";
 import { PrunelabError } from "../errors.ts";
-import { pythonRandom } from "../python-random.ts";
+import { pythonRandom } from "../python/random.ts";
 import { readDoc } from "./read-doc.ts";
 import { type ChoiceTask, type GenerationTask, scoredRows } from "./task.ts";
 

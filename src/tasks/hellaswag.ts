@@ -1,7 +1,7 @@
 /** HellaSwag: which of four endings follows. */
 import { integerField, textField, textsField, wrongField } from "../datasets/fields.ts";
 import type { Row } from "../datasets/source.ts";
-import { capitalize, strip } from "../python-text.ts";
+import { capitalize, strip } from "../python/text.ts";
 import type { ChoiceTask } from "./task.ts";
 
 /** A row, and what is scored of it. */

@@ -2,7 +2,7 @@
 import { type LoadRowsOptions, loadRows } from "../datasets/load-rows.ts";
 import type { DataSource, Row } from "../datasets/source.ts";
 import { PrunelabError } from "../errors.ts";
-import { pythonRandom } from "../python-random.ts";
+import { pythonRandom } from "../python/random.ts";
 import { type Examples, loadExamples } from "./examples.ts";
 import { readDoc } from "./read-doc.ts";
 import { scoredRows, type Task } from "./task.ts";

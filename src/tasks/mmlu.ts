@@ -1,7 +1,7 @@
 /** MMLU: exam questions of 57 subjects with four answers each. */
 import { integerField, textField, textsField } from "../datasets/fields.ts";
 import type { Row } from "../datasets/source.ts";
-import { strip } from "../python-text.ts";
+import { strip } from "../python/text.ts";
 import type { ChoiceTask, TaskGroup } from "./task.ts";
 
 interface MmluDoc extends Row {

@@ -1,7 +1,7 @@
 /** WikiText-2: how well the model predicts whole Wikipedia articles. */
 import { textField } from "../datasets/fields.ts";
 import type { Row } from "../datasets/source.ts";
-import { tighten } from "../python-text.ts";
+import { tighten } from "../python/text.ts";
 import type { RollingTask } from "./task.ts";
 
 interface WikitextDoc extends Row {

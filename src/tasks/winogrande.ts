@@ -1,7 +1,7 @@
 /** WinoGrande: which of two names fills the gap, scored by what follows the gap. */
 import { textField, wrongField } from "../datasets/fields.ts";
 import type { Row } from "../datasets/source.ts";
-import { strip } from "../python-text.ts";
+import { strip } from "../python/text.ts";
 import type { ChoiceTask } from "./task.ts";
 
 interface WinograndeDoc extends Row {

@@ -1,0 +1,120 @@
+/** The process of the cells: runs what the kernel sends, one cell at a time, and reports what comes of it. */
+import { Socket } from "node:net";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { toBundle } from "../display/display.ts";
+import { createDisplayApi } from "../display/display-api.ts";
+import { html, md, svg } from "../display/markup.ts";
+import { createProgress } from "../display/progress.ts";
+import { createCellModules } from "./cell-modules.ts";
+import { installCellStreams } from "./cell-streams.ts";
+import { createComms } from "./comms.ts";
+import { engineHooks, evaluate, failRunning, guard, interrupt } from "./engine.ts";
+import { ownerId, runAs } from "./owner.ts";
+import { installStacks, rememberScript } from "./stack.ts";
+import { createStdin } from "./stdin.ts";
+import { installTimers } from "./timers.ts";
+import { describeError } from "./traceback.ts";
+import {
+  type ExpressionResult,
+  type FromWorker,
+  type Outcome,
+  onJsonLines,
+  outputMark,
+  type ToWorker,
+  WORKER_FD,
+  writeFully,
+} from "./worker-channel.ts";
+
+const send = (message: FromWorker) => writeFully(WORKER_FD.out, `${JSON.stringify(message)}\n`);
+const mark = outputMark(process.argv[2] ?? "");
+const notebook = join(process.cwd(), process.env.JPY_SESSION_NAME?.split("/").pop() || "notebook.ipynb");
+
+installStacks();
+installCellStreams((id, name, text) => send({ type: "stream", id, name, text }));
+installTimers(guard);
+
+const shown = createDisplayApi((id, messageType, content) => send({ type: "publish", id, messageType, content }));
+const stdin = createStdin((id, prompt, password) => send({ type: "input", id, prompt, password }));
+const comms = createComms((id, messageType, content, buffers) =>
+  send({ type: "publish", id, messageType, content: { ...content }, buffers }),
+);
+const { display, newDisplay, clearOutput } = shown;
+const modules = createCellModules(notebook, {
+  tslab: { display, newDisplay, versions: { node: process.versions.node } },
+});
+
+const hidden = { ...engineHooks, import: modules.import, meta: modules.meta };
+Object.defineProperty(globalThis, "__prunelab", { value: Object.freeze(hidden) });
+Object.assign(globalThis, {
+  require: modules.require,
+  __filename: modules.meta.filename,
+  __dirname: modules.meta.dirname,
+  display,
+  clearOutput,
+  html,
+  md,
+  svg,
+  progress: createProgress(display),
+  comms: comms.api,
+  ...stdin,
+});
+process.argv = [process.execPath, notebook];
+
+process.on("SIGINT", interrupt);
+process.on("unhandledRejection", reportAsync);
+process.on("uncaughtException", reportAsync);
+process.on("exit", (code) => send({ type: "exit", code }));
+
+/** An error that no cell awaited: it fails the running cell if that one started it, else it shows where it began. */
+function reportAsync(error: unknown): void {
+  const id = ownerId();
+  if (!failRunning(id, error)) send({ type: "late-error", id, error: describeError(error) });
+}
+
+// Dies with the kernel even while a cell never yields: a killed kernel cannot say goodbye.
+new Worker(
+  `const { workerData } = require("node:worker_threads");
+   setInterval(() => { if (process.ppid !== workerData) process.kill(process.pid, "SIGKILL"); }, 1000);`,
+  { eval: true, workerData: process.ppid, resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 } },
+).unref();
+
+async function execute({ id, script, expressions }: Extract<ToWorker, { type: "execute" }>): Promise<Outcome> {
+  rememberScript(script);
+  const completion = await evaluate(id, script.code);
+  await shown.settled(id);
+  if (!completion.ok) return { status: "error", error: describeError(completion.error) };
+  const results: Record<string, ExpressionResult> = {};
+  for (const [name, expression] of Object.entries(expressions)) {
+    rememberScript(expression);
+    const value = await evaluate(id, expression.code);
+    results[name] = value.ok
+      ? { status: "ok", ...(await runAs(id, () => toBundle(value.result))) }
+      : { status: "error", ...describeError(value.error) };
+  }
+  const { hasResult, result } = completion;
+  if (!hasResult || result === undefined) return { status: "ok", expressions: results };
+  return { status: "ok", result: await runAs(id, () => toBundle(result)), expressions: results };
+}
+
+const input = new Socket({ fd: WORKER_FD.in, readable: true, writable: false });
+onJsonLines<ToWorker>(input, (message) => {
+  if (message.type === "execute") {
+    const failed = (error: unknown): Outcome => ({ status: "error", error: describeError(error) });
+    void execute(message)
+      .catch(failed)
+      .then((outcome) => {
+        // What native code and child processes wrote comes before these marks, and so belongs to this cell.
+        for (const fd of [1, 2]) writeFully(fd, mark);
+        send({ type: "done", id: message.id, outcome });
+      });
+  } else {
+    try {
+      guard(() => comms.receive(message));
+    } catch (error) {
+      runAs(message.id, () => reportAsync(error));
+    }
+  }
+});
+input.on("close", () => process.exit(0));
+send({ type: "ready" });

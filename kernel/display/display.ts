@@ -1,0 +1,81 @@
+/** Turns a value into a MIME bundle: by its own `Symbol.for("Jupyter.display")`, by kind, else as text. */
+import { inspect } from "node:util";
+import { withoutAsyncIds } from "../cell/owner.ts";
+import { describeError } from "../cell/traceback.ts";
+import type { MimeBundle } from "../cell/worker-channel.ts";
+import { arrayText } from "./display-array.ts";
+import { mapBundle } from "./display-collection.ts";
+import { figureBundle, isFigure } from "./display-figure.ts";
+import { frameBundle } from "./display-frame.ts";
+import { imageBundle } from "./display-image.ts";
+import { toPlainJson } from "./plain-json.ts";
+
+/** A value with a method of this name shows itself: it returns MIME types with their data, or a promise of them. */
+export const displaySymbol: unique symbol = Symbol.for("Jupyter.display") as never;
+
+const MAX_TEXT_CHARACTERS = 200_000;
+
+/** A promise only where the value's own method returns one. Never throws: what fails is told in the bundle. */
+export function toBundle(value: unknown): MimeBundle | Promise<MimeBundle> {
+  try {
+    const own = ownBundle(value);
+    if (own instanceof Promise) return own.then((data) => checked(data, value)).catch((error) => failed(value, error));
+    if (own !== undefined) return checked(own, value);
+    const known = knownBundle(value);
+    if (known instanceof Promise)
+      return known.then((data) => checked(data, value)).catch((error) => failed(value, error));
+    if (known !== undefined) return checked(known, value);
+    return { data: { "text/plain": toText(value) }, metadata: {} };
+  } catch (error) {
+    return failed(value, error);
+  }
+}
+
+function ownBundle(value: unknown): unknown {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return undefined;
+  const method = (value as Record<symbol, unknown>)[displaySymbol];
+  return typeof method === "function" ? method.call(value) : undefined;
+}
+
+/** What shows itself better than as text, told by its kind or by its shape. */
+function knownBundle(value: unknown): Record<string, unknown> | Promise<Record<string, unknown>> | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const array = arrayText(value);
+  if (array !== undefined) return imageBundle(value) ?? { "text/plain": array };
+  if (isFigure(value)) return figureBundle(value);
+  return imageBundle(value) ?? mapBundle(value) ?? frameBundle(value);
+}
+
+/** The bundle that a display method returned, if it can be sent. */
+function checked(data: unknown, value: unknown): MimeBundle {
+  if (typeof data !== "object" || data === null || Object.keys(data).length === 0) {
+    throw new TypeError(`Jupyter.display must return an object of MIME types; it returned ${typeof data}`);
+  }
+  // Sent as JSON, so it is made JSON here, where an error can still be shown.
+  const plain = JSON.parse(toPlainJson(data)) as Record<string, unknown>;
+  return { data: "text/plain" in plain ? plain : { ...plain, "text/plain": plainName(value) }, metadata: {} };
+}
+
+function failed(value: unknown, error: unknown): MimeBundle {
+  const { name, value: message } = describeError(error);
+  return { data: { "text/plain": `${toText(value)}\n(cannot display it: ${name}: ${message})` }, metadata: {} };
+}
+
+function plainName(value: unknown): string {
+  try {
+    return `[${(value as object).constructor.name}]`;
+  } catch {
+    return "[Object]";
+  }
+}
+
+/** As Node's console writes it, without colour codes. */
+export function toText(value: unknown): string {
+  try {
+    const text = withoutAsyncIds(inspect(value));
+    if (text.length <= MAX_TEXT_CHARACTERS) return text;
+    return `${text.slice(0, MAX_TEXT_CHARACTERS)}… ${text.length - MAX_TEXT_CHARACTERS} more characters`;
+  } catch (error) {
+    return `(a value that cannot be shown: ${describeError(error).value})`;
+  }
+}

@@ -1,0 +1,184 @@
+/** The kernel's hold on the cells: plans one, runs it, stops it, and starts a new process for them when theirs is lost. */
+
+import type {
+  CellError,
+  FromWorker,
+  InputReply,
+  Outcome,
+  Script,
+  StreamName,
+  ToWorker,
+} from "../cell/worker-channel.ts";
+import type { LanguageService } from "./language-service.ts";
+import { startWorkerProcess, type WorkerProcess } from "./worker-process.ts";
+
+export interface CellRequest {
+  /** The msg_id of the request. */
+  id: string;
+  source: string;
+  /** The name in stack traces. */
+  file: string;
+  expressions: Record<string, string>;
+  check: boolean;
+  allowStdin: boolean;
+}
+
+export interface SessionEvents {
+  onStream(id: string, name: StreamName, text: string): void;
+  onPublish(message: Extract<FromWorker, { type: "publish" }>): void;
+  /** An error of a cell that had ended. */
+  onLateError(id: string, error: CellError): void;
+  onInput(id: string, prompt: string, password: boolean): void;
+}
+
+export interface Session {
+  run(request: CellRequest): Promise<Outcome>;
+  /** Stops the running cell; when that fails, replaces the process. */
+  interrupt(): void;
+  answerInput(reply: InputReply): void;
+  sendComm(message: Extract<ToWorker, { type: "comm" }>): void;
+  close(): Promise<void>;
+}
+
+/** A cell that has not stopped by then is lost with its process. */
+const INTERRUPT_WAIT_MS = 2500;
+/** A cell that has not stopped by then may be waiting for a process that it started. */
+const GROUP_WAIT_MS = 200;
+
+interface Running {
+  id: string;
+  settle(outcome: Outcome): void;
+  /** The process has the cell; before that it is being checked. */
+  sent: boolean;
+}
+
+export function startSession(language: LanguageService, events: SessionEvents): Session {
+  let worker: WorkerProcess;
+  let running: Running | undefined;
+  let latestId = "";
+  let exitCode: number | undefined;
+  let closed = false;
+  let waitsForInput = false;
+
+  function start(): void {
+    exitCode = undefined;
+    const mine = startWorkerProcess({
+      onMessage: (message) => {
+        if (worker === mine) receive(message);
+      },
+      onRawOutput: (name, text) => events.onStream(latestId, name, text),
+      onExit: (reason) => {
+        if (worker === mine && !closed) replace(exitCode === undefined ? reason : `exit code ${exitCode}`);
+      },
+    });
+    worker = mine;
+  }
+
+  function receive(message: FromWorker): void {
+    if (message.type === "stream") events.onStream(message.id, message.name, message.text);
+    else if (message.type === "publish") events.onPublish(message);
+    else if (message.type === "late-error") events.onLateError(message.id, message.error);
+    else if (message.type === "exit") exitCode = message.code;
+    else if (message.type === "input") {
+      waitsForInput = true;
+      events.onInput(message.id, message.prompt, message.password);
+    } else if (message.type === "done" && message.id === running?.id) running.settle(message.outcome);
+  }
+
+  /** A new process, without what the cells had made; the checker forgets it too. */
+  function replace(reason: string): void {
+    start();
+    language.reset();
+    const error = lost(reason);
+    if (running?.sent) running.settle({ status: "error", error });
+    else events.onLateError(latestId, error);
+  }
+
+  async function run(request: CellRequest): Promise<Outcome> {
+    latestId = request.id;
+    return new Promise<Outcome>((resolve) => {
+      const mine: Running = {
+        id: request.id,
+        sent: false,
+        settle: (outcome) => {
+          if (running === mine) running = undefined;
+          waitsForInput = false;
+          resolve(outcome);
+        },
+      };
+      running = mine;
+      plan(request, () => running === mine).then(
+        (planned) => {
+          if (!planned) return;
+          if ("error" in planned) return mine.settle({ status: "error", error: planned.error });
+          mine.sent = true;
+          const { id, allowStdin } = request;
+          worker.send({ type: "execute", id, allowStdin, ...planned });
+        },
+        (error: Error) =>
+          mine.settle({
+            status: "error",
+            error: { name: "CheckerError", value: error.message, traceback: [error.message] },
+          }),
+      );
+    });
+  }
+
+  /** Nothing where the cell was stopped in the meantime. */
+  async function plan({ source, file, check, expressions }: CellRequest, isWanted: () => boolean) {
+    const planned = await language.plan(source, file, check);
+    if (!isWanted()) return undefined;
+    if ("error" in planned) return planned;
+    language.commit();
+    const scripts: Record<string, Script> = {};
+    for (const [name, expression] of Object.entries(expressions)) {
+      const planned = await language.plan(expression, `${name}.ts`, false);
+      if ("script" in planned) scripts[name] = planned.script;
+    }
+    return isWanted() ? { script: planned.script, expressions: scripts } : undefined;
+  }
+
+  start();
+  return {
+    run,
+    interrupt: () => {
+      const stopped = running;
+      if (stopped && !stopped.sent) {
+        const name = "KeyboardInterrupt";
+        const value = "stopped by the user before it ran";
+        return stopped.settle({ status: "error", error: { name, value, traceback: [`${name}: ${value}`] } });
+      }
+      // A cell that waits for input blocks its process; the answer stops it.
+      if (waitsForInput) worker.answerInput({ interrupted: true });
+      else worker.interrupt("process");
+      waitsForInput = false;
+      if (!stopped) return;
+      // Not at once: Node lets SIGINT end the process in the moment after a child process has died of it.
+      setTimeout(() => {
+        if (running === stopped) worker.interrupt("group");
+      }, GROUP_WAIT_MS).unref();
+      setTimeout(() => {
+        if (running !== stopped) return;
+        const stuck = worker;
+        replace("it did not stop when interrupted");
+        stuck.kill();
+      }, INTERRUPT_WAIT_MS).unref();
+    },
+    answerInput: (reply) => {
+      if (waitsForInput) worker.answerInput(reply);
+      waitsForInput = false;
+    },
+    sendComm: (message) => worker.send(message),
+    close: () => {
+      closed = true;
+      language.close();
+      return worker.close();
+    },
+  };
+}
+
+function lost(reason: string): CellError {
+  const name = "KernelRestarted";
+  const value = `the process of the cells was replaced (${reason}): its variables are lost; run the cells that make them again`;
+  return { name, value, traceback: [`${name}: ${value}`] };
+}

@@ -1,0 +1,170 @@
+/** `npm run bench:prune`: times selecting and zeroing half of the linear layers' weights, beside a copy of the same bytes. */
+import { spawnSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { availableParallelism, cpus, loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
+import { openCheckpointFile } from "../../src/checkpoint/open.ts";
+import { elementCount, type Tensor, type TensorInfo } from "../../src/checkpoint/tensor.ts";
+import { writeCheckpoint } from "../../src/checkpoint/write.ts";
+import { openGpu, pruneOnGpu } from "../../src/prune/gpu.ts";
+import { linearLayers, planPruning, type WeightOptions } from "../../src/prune/options.ts";
+import { allocateWeights } from "../../src/prune/shared-weights.ts";
+import { tensorsInScope } from "../../src/prune/sparsity.ts";
+import { explainErrors } from "../cli/explain-error.ts";
+import { parseWhole } from "../cli/options.ts";
+
+const help = `usage: npm run bench:prune -- [options]
+
+--model <path>      a checkpoint; default: normal random weights in the shapes of Gemma 3 270M
+--runs <count>      of each, interleaved; default 9
+--threads <count>   default ${availableParallelism()}, one per core
+--gpu               also on a GPU, upload and download included, and how many weights it leaves otherwise than the CPU
+--peer <script>     a Python script that times the same with PyTorch, started afterwards with the model's folder
+--python <command>  that runs it; default python3`;
+
+const benchmarks: WeightOptions[] = [
+  { method: "magnitude", sparsity: 0.5 },
+  { method: "magnitude", sparsity: 0.5, pattern: "global" },
+  { method: "magnitude", sparsity: 0.5, pattern: "row" },
+  { method: "magnitude", pattern: "2:4" },
+  { method: "random", sparsity: 0.5 },
+];
+
+explainErrors("bench:prune");
+const { values } = parseArgs({
+  options: {
+    model: { type: "string" },
+    runs: { type: "string", default: "9" },
+    threads: { type: "string", default: String(availableParallelism()) },
+    gpu: { type: "boolean", default: false },
+    peer: { type: "string" },
+    python: { type: "string", default: "python3" },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+if (values.help) console.log(help);
+else await bench(values.model === undefined ? null : await openCheckpointFile(values.model));
+
+async function bench(checkpoint: Checkpoint | null): Promise<void> {
+  const threads = parseWhole("--threads", values.threads, 1);
+  const runs = parseWhole("--runs", values.runs, 1);
+  const infos = checkpoint ? tensorsInScope(checkpoint, linearLayers) : shapesOf270M();
+  const weights = await allocateWeights(infos, { threads });
+  const bytes = 2 * infos.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const random = normalWeights(2 ** 21);
+  const originals: Uint16Array[] = [];
+  for (const { name, shape } of infos) {
+    originals.push(checkpoint ? (await checkpoint.read(name)).data : random.slice(0, elementCount(shape)));
+  }
+
+  const gpu = values.gpu ? await openGpu({ allowSoftware: true }) : null;
+  if (values.gpu && !gpu)
+    console.error("no WebGPU device was found: install a GPU driver with Vulkan, or leave out --gpu");
+
+  const copies: Timing[] = [];
+  const prunings = benchmarks.map((): Timing[] => []);
+  const gpuPrunings = benchmarks.map((): Timing[] => []);
+  const apart = benchmarks.map(() => 0);
+  for (let run = 0; run < runs; run++) {
+    for (const [index, options] of benchmarks.entries()) {
+      const plan = planPruning(options);
+      const copy = () => weights.tensors.forEach(({ data }, tensor) => void data.set(originals[tensor]!));
+      copies.push(await timed(copy));
+      prunings[index]!.push(await timed(() => weights.prune(plan)));
+      if (!gpu) continue;
+      const tensors = infos.map((info, tensor) => ({ ...info, data: originals[tensor]!.slice() }));
+      gpuPrunings[index]!.push(await timed(() => pruneOnGpu(gpu, tensors, plan)));
+      apart[index] = countApart(tensors, weights.tensors);
+    }
+  }
+
+  const copyMs = median(copies.map(({ wallMs }) => wallMs));
+  const what = checkpoint ? checkpoint.name : "random weights";
+  console.log(`${infos.length} tensors, ${(bytes / 2).toLocaleString("en-US")} bfloat16 weights in memory (${what});`);
+  console.log(`${threads} threads on ${cpus().length} cores (${cpus()[0]!.model.trim()}), node ${process.version},`);
+  console.log(`load ${loadavg()[0]!.toFixed(1)}; milliseconds of ${runs} runs, after one copy each\n`);
+  console.log("| select and zero half | first | fastest | median | slowest | median / copy | processor time, median |");
+  console.log("|---|---:|---:|---:|---:|---:|---:|");
+  const row = (label: string, timings: readonly Timing[]) => {
+    const wall = timings.map(({ wallMs }) => wallMs);
+    const cells = [wall[0]!, Math.min(...wall), median(wall), Math.max(...wall), median(wall) / copyMs];
+    const cpu = median(timings.map(({ cpuMs }) => cpuMs));
+    console.log(`| ${label} | ${[...cells, cpu].map((cell) => cell.toFixed(1)).join(" | ")} |`);
+  };
+  row("copy of the bytes, one thread", copies);
+  for (const [index, { method, pattern = "tensor" }] of benchmarks.entries()) {
+    row(`${method}, ${pattern}`, prunings[index]!);
+    if (gpu) row(`${method}, ${pattern}, GPU, ${apart[index]} weights apart`, gpuPrunings[index]!);
+  }
+  if (gpu) {
+    const { vendor, architecture, description } = gpu.device.adapterInfo;
+    console.log(`\nGPU: ${[vendor, architecture, description].join(" ")}`);
+    gpu.device.destroy();
+  }
+
+  if (values.peer === undefined) return;
+  if (!checkpoint) return console.error("missing --model: the peer needs one");
+  const folder = await mkdtemp(join(tmpdir(), "prunelab-bench-"));
+  try {
+    await writeCheckpoint(checkpoint, folder);
+    console.log(`\n${values.peer}:`);
+    const { error } = spawnSync(values.python, [values.peer, folder], { stdio: ["ignore", "inherit", "inherit"] });
+    if (error) console.error(`cannot run ${values.python}: ${error.message}`);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** Processor time is that of all threads together; it says more than the clock where others use the cores too. */
+interface Timing {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+}
+
+async function timed(work: () => void | Promise<void>): Promise<Timing> {
+  const [start, before] = [performance.now(), process.cpuUsage()];
+  await work();
+  const { user, system } = process.cpuUsage(before);
+  return { wallMs: performance.now() - start, cpuMs: (user + system) / 1000 };
+}
+
+function countApart(tensors: readonly Tensor[], others: readonly Tensor[]): number {
+  let count = 0;
+  for (const [index, { data }] of tensors.entries()) {
+    const other = others[index]!.data;
+    for (let i = 0; i < data.length; i++) if (data[i] !== other[i]) count++;
+  }
+  return count;
+}
+
+/** The 126 linear layers inside the blocks. */
+function shapesOf270M(): TensorInfo[] {
+  const shapes = [
+    [1024, 640],
+    [256, 640],
+    [256, 640],
+    [640, 1024],
+    [2048, 640],
+    [2048, 640],
+    [640, 2048],
+  ];
+  return Array.from({ length: 18 * shapes.length }, (_, index) => ({
+    name: `random.${index}`,
+    shape: shapes[index % shapes.length]!,
+  }));
+}
+
+/** Normally distributed, standard deviation 0.03 (Box and Muller). */
+function normalWeights(count: number): Uint16Array {
+  const floats = Float32Array.from(
+    { length: count },
+    () => 0.03 * Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random()),
+  );
+  return Uint16Array.from(new Uint32Array(floats.buffer), (bits) => bits >>> 16);
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}

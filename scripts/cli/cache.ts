@@ -1,0 +1,66 @@
+/** `prunelab cache`: lists what is cached, or clears it. */
+import { parseArgs } from "node:util";
+import { PrunelabError } from "../../src/errors.ts";
+import { type CacheEntry, cacheEntries, cacheFolder, cacheKinds, clearCache } from "../../src/hub/cache-folder.ts";
+
+const help = `usage: prunelab cache [list]
+       prunelab cache clear [name…]
+
+Lists what is cached, with its size and last use; clear removes all of it, or the entries named:
+a name as listed, or a kind (${cacheKinds.join(", ")}). All of it can be made again.
+The cache is ${cacheFolder()}; PRUNELAB_CACHE names another folder.`;
+
+export async function runCache(args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { help: { type: "boolean", short: "h" } },
+  });
+  if (values.help) return console.log(help);
+  const [command = "list", ...names] = positionals;
+  if (command === "list" && names.length === 0) console.log(table(await cacheEntries()));
+  else if (command === "clear") console.log(await clear(names));
+  else throw new PrunelabError(`unknown command of cache; known are list, clear: ${positionals.join(" ")}`);
+}
+
+async function clear(names: readonly string[]): Promise<string> {
+  const isNamed = (entry: CacheEntry) => names.includes(entry.name) || names.includes(entry.kind);
+  if (names.length > 0) {
+    const entries = await cacheEntries();
+    for (const name of names) {
+      if (!entries.some((entry) => entry.name === name || entry.kind === name))
+        throw new PrunelabError(`not in the cache: ${name}; prunelab cache lists what is`);
+    }
+  }
+  const removed = await clearCache(names.length > 0 ? isNamed : () => true);
+  const bytes = removed.reduce((sum, entry) => sum + entry.bytes, 0);
+  return `cleared ${removed.length} ${removed.length === 1 ? "entry" : "entries"}, ${size(bytes)}`;
+}
+
+function table(entries: readonly CacheEntry[]): string {
+  if (entries.length === 0) return `nothing is cached in ${cacheFolder()}`;
+  const total = entries.reduce((sum, { bytes }) => sum + bytes, 0);
+  const rows = [
+    ["kind", "name", "size", "last used"],
+    ...entries.map(({ kind, name, bytes, lastUsed }) => [
+      kind,
+      name,
+      size(bytes),
+      lastUsed.toISOString().slice(0, 16).replace("T", " "),
+    ]),
+    ["total", "", size(total), ""],
+  ];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) => (column === 2 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .join("  ")
+      .trimEnd(),
+  );
+  return `${cacheFolder()}\n${lines.join("\n")}`;
+}
+
+function size(bytes: number): string {
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+}

@@ -1,0 +1,75 @@
+/** `npm run notebooks:scores`: writes the scores that the committed notebooks must show, measured by the library without a kernel. */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { writeFileAtomic } from "../../src/base/atomic.ts";
+import { packageRoot } from "../../src/base/package-root.ts";
+import { defaultModel } from "../../src/hub/open-checkpoint.ts";
+import {
+  evaluateCheckpoint,
+  gemmaTables,
+  openCheckpoint,
+  prune,
+  type ScoreRow,
+  scorePublished,
+  scoreRows,
+  sweelolCard,
+  sweepPerplexity,
+  sweepTasks,
+} from "../../src/index.ts";
+import { explainErrors } from "../cli/explain-error.ts";
+import { parseWhole } from "../cli/options.ts";
+
+const help = `usage: npm run notebooks:scores -- [options]
+
+--limit <n>                documents of each task in evaluation.ipynb; default 200
+--benchmarks-limit <n>     in gemma-benchmarks.ipynb; default 200
+--sweep-limit <n>          in sparsity-sweep.ipynb; default 200
+--windows <n>              of WikiText-2 in sparsity-sweep.ipynb; default 2
+--calibration-windows <n>  of Wanda in sparsity-sweep.ipynb; default 16
+--sparsities <list>        in sparsity-sweep.ipynb; default 0,0.2,0.4,0.5,0.6,0.8
+--output <file>            default data/expected/notebook-scores.json
+
+Give the numbers that the notebooks were run with. Answers are taken from the cache, so it is quick after the notebooks, but for perplexities.
+Only names, counts and scores are written.`;
+
+explainErrors("notebooks:scores");
+const { values } = parseArgs({
+  options: {
+    limit: { type: "string", default: "200" },
+    "benchmarks-limit": { type: "string", default: "200" },
+    "sweep-limit": { type: "string", default: "200" },
+    windows: { type: "string", default: "2" },
+    "calibration-windows": { type: "string", default: "16" },
+    sparsities: { type: "string", default: "0,0.2,0.4,0.5,0.6,0.8" },
+    output: { type: "string", default: join(packageRoot(), "data", "expected", "notebook-scores.json") },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+if (values.help) console.log(help);
+else await score();
+
+async function score(): Promise<void> {
+  const [limit, benchmarksLimit, sweepLimit, windows, calibrationWindows] = (
+    ["limit", "benchmarks-limit", "sweep-limit", "windows", "calibration-windows"] as const
+  ).map((name) => parseWhole(`--${name}`, values[name])) as [number, number, number, number, number];
+  const dense = await openCheckpoint(defaultModel);
+  const tasks = sweelolCard.map(({ task }) => task);
+  const evaluation: ScoreRow[] = [];
+  for (const checkpoint of [dense, await prune(dense, { method: "magnitude", sparsity: 0.5 })]) {
+    evaluation.push(...scoreRows(await evaluateCheckpoint(checkpoint, tasks, { limit })));
+  }
+  const published = gemmaTables.find(({ id }) => id === "270m-pt")!;
+  const benchmarks = await scorePublished(dense, published, { limit: benchmarksLimit });
+  const options = {
+    methods: [{ method: "magnitude" }, { method: "wanda", calibration: { windows: calibrationWindows } }],
+    sparsities: values.sparsities.split(",").map(Number),
+    onModel: (name: string) => console.error(name),
+  } as const;
+  const sweep = [
+    ...(await sweepTasks(dense, ["hellaswag"], { ...options, evaluation: { limit: sweepLimit } })),
+    ...(await sweepPerplexity(dense, { ...options, windows })),
+  ];
+  const scores = { evaluation, "gemma-benchmarks": benchmarks, "sparsity-sweep": sweep };
+  await writeFileAtomic(values.output, `${JSON.stringify(scores, null, 1)}\n`);
+  console.log(values.output);
+}

@@ -1,0 +1,57 @@
+/** Draws plotly figures as SVG without a browser, in the thread that plot-thread.ts is. */
+import { Worker } from "node:worker_threads";
+import { builtFile } from "./package-root.ts";
+
+/** As the thread answers, which only runs by its file. */
+type PlotReply = { id: number; svg?: string; failure?: string };
+
+/** How long the thread waits for another figure; it holds some 150 MB, and takes a second to start. */
+const IDLE_MS = 20_000;
+
+let thread: Worker | undefined;
+let idle: NodeJS.Timeout | undefined;
+let count = 0;
+let pending = 0;
+
+/** The figure (plotly's `data` and `layout`) as the text of an SVG; rejects where plotly cannot draw it. */
+export function drawSvg(figure: { readonly data: unknown; readonly layout: unknown }): Promise<string> {
+  clearTimeout(idle);
+  const worker = thread ?? startThread();
+  const id = ++count;
+  pending++;
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void) => {
+      worker.off("message", onMessage);
+      worker.off("error", onError);
+      worker.off("exit", onExit);
+      if (--pending === 0) {
+        idle = setTimeout(() => void worker.terminate(), IDLE_MS).unref();
+        worker.unref();
+      }
+      settle();
+    };
+    const onMessage = ({ id: answered, svg, failure }: PlotReply) => {
+      if (answered !== id) return;
+      end(() => (svg === undefined ? reject(new Error(failure)) : resolve(svg)));
+    };
+    const onError = (error: Error) => end(() => reject(error));
+    const onExit = () => end(() => reject(new Error("the thread that draws figures has ended; draw it again")));
+    worker.on("message", onMessage);
+    worker.on("error", onError);
+    worker.on("exit", onExit);
+    // A script that waits for its figure must not end before it is there.
+    worker.ref();
+    worker.postMessage({ id, figure: JSON.stringify(figure) });
+  });
+}
+
+function startThread(): Worker {
+  // The build's file, also under tsx and in tests.
+  const worker = new Worker(builtFile("src/base/plot-thread.js"), { execArgv: [], stdout: true, stderr: true });
+  worker.on("exit", () => {
+    if (thread === worker) thread = undefined;
+  });
+  worker.setMaxListeners(0);
+  thread = worker;
+  return worker;
+}

@@ -1,0 +1,112 @@
+/** The folder where downloads and other things that can be made again are kept, and what is in it. */
+import { lstat, readdir, rm } from "node:fs/promises";
+import { homedir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { asWriteError } from "../base/atomic.ts";
+import { PrunelabError } from "../errors.ts";
+import { lockHolder, withLock } from "./lock.ts";
+
+/** The cache's folders: models and data sets from their sources, tokenizers built from GGUF files, float32 weights of models to run, blocks that calibrated pruning has done, answers of evaluations to resume from. */
+export const cacheKinds = ["models", "datasets", "tokenizers", "weights", "pruning", "answers"] as const;
+export type CacheKind = (typeof cacheKinds)[number];
+
+export interface CacheEntry {
+  readonly kind: CacheKind;
+  /** A Hub id for models and data sets (`google/gemma-3-270m`), else the file's or folder's name. */
+  readonly name: string;
+  readonly path: string;
+  readonly bytes: number;
+  /** When a file of it was last written or read, as far as the file system keeps that. */
+  readonly lastUsed: Date;
+}
+
+/**
+ * The cache, or its folder of one kind; not necessarily there yet. PRUNELAB_CACHE names it; without, it is `prunelab` in the platform's cache
+ * folder: XDG_CACHE_HOME or `~/.cache` (XDG Base Directory Specification), `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows.
+ */
+export function cacheFolder(kind?: CacheKind): string {
+  const root = process.env.PRUNELAB_CACHE ? resolve(process.env.PRUNELAB_CACHE) : join(platformFolder(), "prunelab");
+  return kind ? join(root, kind) : root;
+}
+
+function platformFolder(): string {
+  if (process.platform === "win32") return process.env.LOCALAPPDATA || join(homedir(), "AppData", "Local");
+  if (process.platform === "darwin") return join(homedir(), "Library", "Caches");
+  const named = process.env.XDG_CACHE_HOME;
+  // The specification: a relative path is to be ignored.
+  return named && isAbsolute(named) ? named : join(homedir(), ".cache");
+}
+
+/** Where a repository's files are kept: `models/google--gemma-3-270m`, as a `/` cannot be in a folder's name. */
+export function cachePath(kind: CacheKind, name: string): string {
+  return join(cacheFolder(kind), name.replaceAll("/", "--"));
+}
+
+/** All entries of the cache, by kind and name. */
+export async function cacheEntries(): Promise<CacheEntry[]> {
+  const entries: CacheEntry[] = [];
+  for (const kind of cacheKinds) {
+    const folder = cacheFolder(kind);
+    for (const file of (await namesIn(folder)).sort()) {
+      if (/\.lock(\.takeover)?$/.test(file)) continue;
+      const path = join(folder, file);
+      const { bytes, lastUsedMs } = await measure(path);
+      const isRepository = kind === "models" || kind === "datasets";
+      const name = isRepository ? file.replace("--", "/") : file;
+      entries.push({ kind, name, path, bytes, lastUsed: new Date(lastUsedMs) });
+    }
+  }
+  return entries;
+}
+
+/**
+ * Removes entries, all of them unless `filter` chooses, and returns those removed.
+ *
+ * @throws PrunelabError when another process is working on one of them; then none is removed.
+ */
+export async function clearCache(filter: (entry: CacheEntry) => boolean = () => true): Promise<CacheEntry[]> {
+  const entries = (await cacheEntries()).filter(filter);
+  const refuse = (path: string, pid: number) => {
+    throw new PrunelabError(`cannot clear ${path}: process ${pid} is using it; wait until it has finished or stop it`);
+  };
+  for (const { path } of entries) {
+    const holder = await lockHolder(path);
+    if (holder) refuse(path, holder.pid);
+  }
+  for (const { path } of entries) {
+    const remove = () => rm(path, { recursive: true, force: true, maxRetries: 3 });
+    await withLock(path, remove, { onWait: ({ pid }) => refuse(path, pid) }).catch((error: unknown) => {
+      throw asWriteError(error, path);
+    });
+  }
+  return entries;
+}
+
+/** Files come and go while another process works; what has gone counts as nothing. */
+async function measure(path: string): Promise<{ bytes: number; lastUsedMs: number }> {
+  const stats = await lstat(path).catch(() => undefined);
+  if (!stats) return { bytes: 0, lastUsedMs: 0 };
+  // A folder's own times change when it is listed, as here.
+  if (!stats.isDirectory()) return { bytes: stats.size, lastUsedMs: Math.max(stats.mtimeMs, stats.atimeMs) };
+  let bytes = 0;
+  let lastUsedMs = 0;
+  for (const name of await namesIn(path)) {
+    const inner = await measure(join(path, name));
+    bytes += inner.bytes;
+    lastUsedMs = Math.max(lastUsedMs, inner.lastUsedMs);
+  }
+  return { bytes, lastUsedMs: lastUsedMs || stats.mtimeMs };
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "ENOENT") return [];
+    throw new PrunelabError(
+      `cannot read the cache: ${folder}: ${code === "ENOTDIR" ? "it is a file, not a folder" : (error as Error).message}; set PRUNELAB_CACHE to another folder`,
+      { cause: error },
+    );
+  }
+}

