@@ -46,7 +46,7 @@ export function placeWeights(
   return layout;
 }
 
-type Attribute = number | string | readonly number[] | { readonly float: number };
+export type Attribute = number | string | readonly number[] | { readonly float: number };
 
 // TensorProto.DataType and AttributeProto.AttributeType of onnx.proto3.
 const dataType: Record<ElementType | "int8", number> = { float32: 1, int8: 3, int64: 7, bool: 9, float64: 11 };
@@ -58,17 +58,29 @@ const opset = 20;
 export const microsoft = "com.microsoft";
 
 /** An operator. */
-interface Node {
+export interface Node {
+  readonly type: string;
   readonly inputs: readonly Value[];
-  readonly outputs: readonly Value[];
-  readonly encoded: Uint8Array;
+  readonly outputs: Value[];
+  readonly attributes: Readonly<Record<string, Attribute>>;
+  readonly domain: string;
+}
+
+/** Which part of a graph is encoded. */
+export interface GraphPart {
+  /** Names of outputs; all unless given. */
+  readonly outputs?: readonly string[];
+  /** Shapes of float32 values that are inputs of this part, in place of the operators that compute them. */
+  readonly given?: ReadonlyMap<Value, readonly Dimension[]>;
 }
 
 export class GraphBuilder {
-  private readonly nodes: Node[] = [];
+  /** In an order in which each operator stands after those whose values it takes. */
+  readonly nodes: Node[] = [];
   private readonly initializers = new Map<string, Uint8Array>();
   private readonly inputs = new Map<string, Uint8Array>();
   private readonly outputs = new Map<string, Uint8Array>();
+  private readonly constants = new Map<Value, readonly number[]>();
   private readonly counts = new Map<string, number>();
   private readonly weights: WeightLayout;
   private readonly dataFile: string;
@@ -85,7 +97,7 @@ export class GraphBuilder {
 
   /** Gives `value` an output's name and type. */
   output(name: string, value: Value, type: ElementType, shape: readonly Dimension[]): void {
-    this.node("Identity", [value], [name]);
+    this.nodes.push({ type: "Identity", inputs: [value], outputs: [name], attributes: {}, domain: "" });
     this.outputs.set(name, valueInfo(name, type, shape));
   }
 
@@ -124,14 +136,31 @@ export class GraphBuilder {
         bytes(9, raw),
       ),
     );
+    this.constants.set(name, data);
     return name;
+  }
+
+  /** The numbers of a constant; undefined for any other value. */
+  constantData(value: Value): readonly number[] | undefined {
+    return this.constants.get(value);
   }
 
   /** Adds an operator with one output. */
   op(type: string, inputs: readonly Value[], attributes: Record<string, Attribute> = {}, domain = ""): Value {
-    const output = `${type}_${this.count(type)}`;
-    this.node(type, inputs, [output], attributes, domain);
-    return output;
+    return this.ops(type, inputs, 1, attributes, domain)[0]!;
+  }
+
+  /** Adds an operator with several outputs. */
+  ops(
+    type: string,
+    inputs: readonly Value[],
+    count: number,
+    attributes: Record<string, Attribute> = {},
+    domain = "",
+  ): Value[] {
+    const outputs = Array.from({ length: count }, () => `${type}_${this.count(type)}`);
+    this.nodes.push({ type, inputs, outputs, attributes, domain });
+    return outputs;
   }
 
   /** Adds the part of `x` from `from` to `to`, exclusive, along one axis; to the end unless given. */
@@ -140,14 +169,14 @@ export class GraphBuilder {
   }
 
   /** The ONNX model, encoded: what its outputs need, and no more. */
-  encode(name: string): Uint8Array {
+  encode(name: string, { outputs = [...this.outputs.keys()], given = new Map() }: GraphPart = {}): Uint8Array {
     // Operators stand after those whose values they take, so one way back finds all that is needed.
-    const needed = new Set<Value>(this.outputs.keys());
+    const needed = new Set<Value>(outputs);
     const nodes: Uint8Array[] = [];
-    for (const { inputs, outputs, encoded } of this.nodes.toReversed()) {
-      if (!outputs.some((output) => needed.has(output))) continue;
-      for (const input of inputs) needed.add(input);
-      nodes.unshift(encoded);
+    for (const node of this.nodes.toReversed()) {
+      if (!node.outputs.some((output) => needed.has(output) && !given.has(output))) continue;
+      for (const input of node.inputs) needed.add(input);
+      nodes.unshift(encodeNode(node));
     }
     const used = (values: ReadonlyMap<string, Uint8Array>) =>
       [...values].filter(([value]) => needed.has(value)).map(([, encoded]) => encoded);
@@ -156,7 +185,10 @@ export class GraphBuilder {
       text(2, name),
       used(this.initializers).map((initializer) => bytes(5, initializer)),
       used(this.inputs).map((input) => bytes(11, input)),
-      [...this.outputs.values()].map((output) => bytes(12, output)),
+      [...given]
+        .filter(([value]) => needed.has(value))
+        .map(([value, shape]) => bytes(11, valueInfo(value, "float32", shape))),
+      outputs.map((output) => bytes(12, this.outputs.get(output)!)),
     );
     return message(
       int(1, irVersion),
@@ -172,24 +204,17 @@ export class GraphBuilder {
     this.counts.set(kind, count + 1);
     return count;
   }
+}
 
-  private node(
-    type: string,
-    inputs: readonly Value[],
-    outputs: readonly Value[],
-    attributes: Record<string, Attribute> = {},
-    domain = "",
-  ): void {
-    const encoded = message(
-      inputs.map((value) => text(1, value)),
-      outputs.map((value) => text(2, value)),
-      text(3, `${type}/${outputs[0]}`),
-      text(4, type),
-      Object.entries(attributes).map(([key, value]) => bytes(5, attribute(key, value))),
-      text(7, domain),
-    );
-    this.nodes.push({ inputs, outputs, encoded });
-  }
+function encodeNode({ type, inputs, outputs, attributes, domain }: Node): Uint8Array {
+  return message(
+    inputs.map((value) => text(1, value)),
+    outputs.map((value) => text(2, value)),
+    text(3, `${type}/${outputs[0]}`),
+    text(4, type),
+    Object.entries(attributes).map(([key, value]) => bytes(5, attribute(key, value))),
+    text(7, domain),
+  );
 }
 
 function attribute(name: string, value: Attribute): Uint8Array {
