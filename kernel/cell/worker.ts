@@ -2,8 +2,9 @@
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
+import { createCallProgress } from "../display/call-progress.ts";
 import { toBundle } from "../display/display.ts";
-import { createDisplayApi } from "../display/display-api.ts";
+import { createDisplayApi, type Publish } from "../display/display-api.ts";
 import { html, md, svg } from "../display/markup.ts";
 import { createProgress } from "../display/progress.ts";
 import { createCellModules } from "./cell-modules.ts";
@@ -34,7 +35,9 @@ installStacks();
 installCellStreams((id, name, text) => send({ type: "stream", id, name, text }));
 installTimers(guard);
 
-const shown = createDisplayApi((id, messageType, content) => send({ type: "publish", id, messageType, content }));
+const publish: Publish = (id, messageType, content) => send({ type: "publish", id, messageType, content });
+const shown = createDisplayApi(publish);
+const calls = createCallProgress(publish);
 const stdin = createStdin((id, prompt, password) => send({ type: "input", id, prompt, password }));
 const comms = createComms((id, messageType, content, buffers) =>
   send({ type: "publish", id, messageType, content: { ...content }, buffers }),
@@ -45,6 +48,8 @@ const modules = createCellModules(notebook, {
 });
 
 const hidden = { ...engineHooks, import: modules.import, meta: modules.meta };
+// How the library finds who shows the progress of its calls; it does not know the kernel.
+Object.defineProperty(globalThis, Symbol.for("prunelab.progress"), { value: calls });
 Object.defineProperty(globalThis, "__prunelab", { value: Object.freeze(hidden) });
 Object.assign(globalThis, {
   require: modules.require,
@@ -83,6 +88,7 @@ async function execute({ id, script, expressions }: Extract<ToWorker, { type: "e
   rememberScript(script);
   const completion = await evaluate(id, script.code);
   await shown.settled(id);
+  calls.end(id, completion.ok);
   if (!completion.ok) return { status: "error", error: describeError(completion.error) };
   const results: Record<string, ExpressionResult> = {};
   for (const [name, expression] of Object.entries(expressions)) {

@@ -1,5 +1,6 @@
 /** A progress bar for cells: updates in place, and is a line of text where HTML is not shown. */
 import { randomUUID } from "node:crypto";
+import { duration } from "../../src/base/duration.ts";
 import { escapeMarkup } from "../../src/base/escape-markup.ts";
 import type { DisplayApi } from "./display-api.ts";
 
@@ -97,17 +98,12 @@ interface State {
 
 function bundle({ done, total, label, note, seconds }: State): Record<string, string> {
   const share = total ? Math.min(1, done / total) : undefined;
-  const left = share && share < 1 ? `, ${time((seconds / share) * (1 - share))} left` : "";
-  const count = `${done}${total === undefined ? "" : `/${total}`} in ${time(seconds)}${left}${note && `, ${note}`}`;
+  const left = share && share < 1 ? `, ${duration((seconds / share) * (1 - share))} left` : "";
+  const count = `${done}${total === undefined ? "" : `/${total}`} in ${duration(seconds)}${left}${note && `, ${note}`}`;
   const filled = Math.round((share ?? 0) * TEXT_WIDTH);
   const bar =
     share === undefined ? "" : `[${"#".repeat(filled)}${"-".repeat(TEXT_WIDTH - filled)}] ${Math.round(share * 100)}% `;
   const element = share === undefined ? "<progress></progress>" : `<progress value="${share}" max="1"></progress>`;
   const text = [label, bar + count].filter((part) => part !== "").join(" ");
   return { "text/html": `${escapeMarkup(label)} ${element} ${escapeMarkup(count)}`, "text/plain": text };
-}
-
-function time(seconds: number): string {
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }

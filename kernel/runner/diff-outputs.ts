@@ -61,7 +61,16 @@ export function masked(text: string, masks: readonly Mask[]): string {
 }
 
 function describe(outputs: readonly Output[]): string {
-  return outputs.map(describeOutput).join("");
+  return outputs
+    .filter((output) => !isProgress(output))
+    .map(describeOutput)
+    .join("");
+}
+
+/** How far a call came, and what the library said of its sources: as a run happens to find them. */
+function isProgress({ metadata }: Output): boolean {
+  const own = isObject(metadata) && isObject(metadata.prunelab) ? metadata.prunelab : {};
+  return own.progress === true || own.notice === true;
 }
 
 function describeOutput(output: Output): string {

@@ -4,10 +4,10 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { duration } from "../../src/base/duration.ts";
 import { PrunelabError } from "../../src/errors.ts";
 import { explainErrors } from "../cli/explain-error.ts";
 import { parseWhole } from "../cli/options.ts";
-import { duration } from "../cli/progress.ts";
 import { matrixProductRate } from "./matrix-product.ts";
 
 const help = `usage: npm run bench -- [--runs <n>] [options of prunelab card]

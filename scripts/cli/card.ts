@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { writeFileAtomic } from "../../src/base/atomic.ts";
+import { duration } from "../../src/base/duration.ts";
 import { cardReport } from "../../src/card/card-report.ts";
 import { compareWithCard, textTable } from "../../src/card/card-table.ts";
 import { sweelolCard } from "../../src/card/published.ts";
@@ -19,7 +20,7 @@ import {
   writeResults,
 } from "../../src/index.ts";
 import { parseLimit, parseSparsity } from "./options.ts";
-import { duration, terminalProgress } from "./progress.ts";
+import { terminalProgress } from "./progress.ts";
 
 const help = `usage: prunelab card [options]
 

@@ -2,12 +2,13 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { prepareFolder } from "../../src/base/atomic.ts";
+import { duration } from "../../src/base/duration.ts";
 import { defaultModel } from "../../src/hub/open-checkpoint.ts";
 import { evaluate, type LoadOptions, loadLanguageModel, openCheckpoint, writeResults } from "../../src/index.ts";
 import { allGroups, allTasks, findTasks } from "../../src/tasks/find-tasks.ts";
 import { checkSelection, defaultSeed } from "../../src/tasks/load-documents.ts";
 import { parseLimit, parseWhole } from "./options.ts";
-import { duration, terminalProgress } from "./progress.ts";
+import { terminalProgress } from "./progress.ts";
 
 const help = `usage: prunelab evaluate [options]
 

@@ -1,4 +1,5 @@
 /** Shows progress on standard error: one line that renews itself in a terminal, else a plain line now and then. */
+import { advanceText } from "../../src/base/duration.ts";
 import type { OnProgress, Progress } from "../../src/progress.ts";
 
 const plainIntervalMs = 10_000;
@@ -51,21 +52,11 @@ export function terminalProgress(stream: NodeJS.WriteStream = process.stderr): {
   return { onProgress, note, finish };
 }
 
-function describe({ step, done, total, unit }: Progress, offset: number, seconds: number): string {
-  const rate = seconds > 0 ? (done - offset) / seconds : 0;
-  const amount = (value: number) => (unit === "bytes" ? `${(value / 1e6).toFixed(0)} MB` : `${Math.round(value)}`);
-  const perSecond = unit === "bytes" ? `${(rate / 1e6).toFixed(1)} MB/s` : `${rate.toFixed(1)} ${unit}/s`;
-  if (total <= 0) return `${step}: ${amount(done)}${unit === "bytes" ? "" : ` ${unit}`}, ${perSecond}`;
+function describe({ step, ...progress }: Progress, offset: number, seconds: number): string {
+  const { done, total } = progress;
+  const text = advanceText({ ...progress, offset, seconds });
+  if (total <= 0) return `${step}: ${text}`;
   const share = Math.min(1, done / total);
   const bar = "█".repeat(Math.round(share * barWidth)).padEnd(barWidth, "░");
-  const left = rate > 0 ? (total - done) / rate : Number.NaN;
-  const ending = done >= total ? `in ${duration(seconds)}` : Number.isFinite(left) ? `${duration(left)} left` : "";
-  return `${step} ${bar} ${(100 * share).toFixed(0).padStart(3)} %  ${amount(done)} of ${amount(total)}, ${perSecond}${ending && `, ${ending}`}`;
-}
-
-/** Seconds as people write them: `4.2 s`, `3 min 20 s`. */
-export function duration(seconds: number): string {
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds);
-  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${step} ${bar} ${(100 * share).toFixed(0).padStart(3)} %  ${text}`;
 }

@@ -1,7 +1,9 @@
 /** Prints a headless run as it goes: a line when a cell starts and ends, and between them what it shows. */
+
+import type { Output } from "../../kernel/runner/notebook.ts";
 import { titleOf } from "../../kernel/runner/report.ts";
 import type { CellResult, NotebookResult, RunEvents } from "../../kernel/runner/run-notebook.ts";
-import { duration } from "./progress.ts";
+import { duration } from "../../src/base/duration.ts";
 
 export interface RunLogOptions {
   /** Put before every line, where several notebooks run at once. */
@@ -9,6 +11,9 @@ export interface RunLogOptions {
   /** Without what the cells show. */
   quiet: boolean;
 }
+
+/** Between two lines on how far a call has come, when they are not renewed in place. */
+const PROGRESS_INTERVAL_MS = 10_000;
 
 /** Lines of notebooks that run at once must not mix, so with a prefix a line is printed when it is whole. */
 export function createRunLog(name: string, cells: number, { prefix, quiet }: RunLogOptions): RunEvents {
@@ -26,19 +31,50 @@ export function createRunLog(name: string, cells: number, { prefix, quiet }: Run
     atLineStart = text.endsWith("\n");
   };
   const line = (text: string) => show(`${atLineStart ? "" : "\n"}${text}\n`);
+  const renews = prefix === "" && process.stdout.isTTY === true;
+  let progress: string | undefined;
+  let progressAt = 0;
+  /** How far a call of the cell's has come: renewed in place in a terminal, else a line now and then. */
+  const showProgress = (text: string) => {
+    progress = text;
+    if (renews) {
+      process.stdout.write(`${atLineStart ? "" : "\n"}\r\x1b[K${text.slice(0, process.stdout.columns - 1)}`);
+      atLineStart = true;
+    } else if (performance.now() - progressAt > PROGRESS_INTERVAL_MS) {
+      endProgress();
+    }
+  };
+  const endProgress = () => {
+    if (progress === undefined) return;
+    if (renews) process.stdout.write("\r\x1b[K");
+    const text = progress;
+    progress = undefined;
+    progressAt = performance.now();
+    line(text);
+  };
   return {
     onStart: (result) => {
       if (result.origin !== "reused") line(`${name}[${result.number}/${cells}] ${titleOf(result)}`);
     },
     onOutput: (_result, output, text) => {
       if (quiet) return;
+      const plain = (output.data as Record<string, unknown> | undefined)?.["text/plain"];
+      if (isProgress(output) && typeof plain === "string") return showProgress(plain);
+      endProgress();
       if (text !== undefined) return show(text);
       if (output.output_type === "error") return line((output.traceback as string[]).join("\n"));
-      const plain = (output.data as Record<string, unknown> | undefined)?.["text/plain"];
       line(typeof plain === "string" ? plain : `(${Object.keys(output.data ?? {}).join(", ")})`);
     },
-    onEnd: (result) => line(`${name}[${result.number}/${cells}] ${endOf(result)}`),
+    onEnd: (result) => {
+      endProgress();
+      line(`${name}[${result.number}/${cells}] ${endOf(result)}`);
+    },
   };
+}
+
+/** As kernel/display/call-progress.ts marks them. */
+function isProgress({ metadata }: Output): boolean {
+  return (metadata as { prunelab?: { progress?: boolean } } | undefined)?.prunelab?.progress === true;
 }
 
 /** A notebook's last line, such as `notebooks/prune.ipynb: 12 passed, 1 failed in 3 min 20 s, 2.10 GB at most`. */

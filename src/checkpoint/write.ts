@@ -2,7 +2,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
-import type { OnProgress } from "../progress.ts";
+import { listener, type OnProgress } from "../progress.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { gemma3ConfigJson } from "./config.ts";
 import { writeSafetensors } from "./safetensors.ts";
@@ -21,6 +21,7 @@ export async function writeCheckpoint(
   folder: string,
   options: { readonly onProgress?: OnProgress } = {},
 ): Promise<void> {
+  const onProgress = listener(options.onProgress);
   const { tokenizer, tokenizerConfig } = await checkpoint.tokenizer();
   const texts = {
     "config.json": pretty(gemma3ConfigJson(checkpoint.config)),
@@ -33,7 +34,7 @@ export async function writeCheckpoint(
     checkpoint.tensors.values(),
     (name) => checkpoint.read(name),
     {
-      onWritten: (done, total) => options.onProgress?.({ step: "write model.safetensors", done, total, unit: "bytes" }),
+      onWritten: (done, total) => onProgress?.({ step: "write model.safetensors", done, total, unit: "bytes" }),
       beforeVisible: async () => {
         for (const [name, text] of Object.entries(texts)) await writeFileAtomic(join(folder, name), text);
         for (const name of ["model.onnx", "model.onnx_data"]) await rm(join(folder, "onnx", name), { force: true });

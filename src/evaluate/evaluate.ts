@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { PrunelabError } from "../errors.ts";
 import { cacheFolder } from "../hub/cache-folder.ts";
 import type { LanguageModel } from "../model/language-model.ts";
-import type { OnProgress } from "../progress.ts";
+import { listener, type OnProgress } from "../progress.ts";
 import { findTasks } from "../tasks/find-tasks.ts";
 import { defaultSeed, type LoadDocumentsOptions, loadDocuments } from "../tasks/load-documents.ts";
 import type { Task } from "../tasks/task.ts";
@@ -56,7 +56,9 @@ export async function evaluate(
   const evaluated: TaskEvaluation[] = [];
   try {
     for (const [index, task] of found.tasks.entries()) {
-      evaluated.push(await evaluateTask(task, documents[index]!, { model, prompt, cache, onProgress }));
+      evaluated.push(
+        await evaluateTask(task, documents[index]!, { model, prompt, cache, onProgress: listener(onProgress) }),
+      );
     }
   } finally {
     await cache.close();

@@ -1,7 +1,7 @@
 /** Opens a model by what the user calls it: a Hub id, a folder or a file. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
-import type { OnProgress } from "../progress.ts";
+import { listener, notice, type OnProgress } from "../progress.ts";
 import { cacheFolder } from "./cache-folder.ts";
 import { locateModel } from "./model-source.ts";
 
@@ -12,7 +12,8 @@ export interface OpenCheckpointOptions {
   /** Branch, tag or commit of the Hub repository; its main branch unless given. */
   readonly revision?: string;
   readonly onProgress?: OnProgress;
-  /** Gets a line that says where the model came from, and why not from the places before; unless given, standard error, each line once. */
+  /** Gets a line that says where the model came from, and why not from the places before; unless given, a quiet line in a
+   * notebook and standard error elsewhere, each line once. */
   readonly onNotice?: (line: string) => void;
 }
 
@@ -26,16 +27,8 @@ export interface OpenCheckpointOptions {
  * @throws PrunelabError when no source has the model, or the file is damaged or of another architecture.
  */
 export async function openCheckpoint(model: string, options: OpenCheckpointOptions = {}): Promise<Checkpoint> {
-  const { onNotice = tellOnce, ...rest } = options;
-  const { path, name } = await locateModel(model, { onNotice, ...rest });
+  const { onNotice = notice, revision } = options;
+  const onProgress = listener(options.onProgress);
+  const { path, name } = await locateModel(model, { onNotice, onProgress, ...(revision && { revision }) });
   return await openCheckpointFile(path, { name, tokenizerCache: cacheFolder("tokenizers") });
-}
-
-const told = new Set<string>();
-
-/** A notebook may open the same model in every cell. */
-function tellOnce(line: string): void {
-  if (told.has(line)) return;
-  told.add(line);
-  process.stderr.write(`${line}\n`);
 }

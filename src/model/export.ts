@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { gemma3ConfigJson } from "../checkpoint/config.ts";
-import type { OnProgress } from "../progress.ts";
+import { listener, type OnProgress } from "../progress.ts";
 import { buildGemma3, weightsFile } from "./gemma3.ts";
 import { linkWeights } from "./weights.ts";
 
@@ -21,7 +21,7 @@ export async function exportModel(
   { onProgress }: { onProgress?: OnProgress } = {},
 ): Promise<void> {
   const { tokenizer, tokenizerConfig } = await checkpoint.tokenizer();
-  await linkWeights(checkpoint, join(folder, "onnx", weightsFile), onProgress);
+  await linkWeights(checkpoint, join(folder, "onnx", weightsFile), listener(onProgress));
   await writeFileAtomic(join(folder, "onnx", "model.onnx"), buildGemma3(checkpoint.config, "generate"));
   const json = (name: string, value: unknown) =>
     writeFileAtomic(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);

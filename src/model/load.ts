@@ -5,7 +5,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { elementCount } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
 import type { Device } from "../onnx/session.ts";
-import type { OnProgress } from "../progress.ts";
+import { listener, type OnProgress } from "../progress.ts";
 import { readChatTemplate } from "./chat-template.ts";
 import { encodeRequest, type ScoredSequence } from "./encode.ts";
 import { type Precision, precisions } from "./gemma3.ts";
@@ -59,7 +59,7 @@ export async function loadLanguageModel(
   }
   const { eos_token_id } = await checkpoint.generationConfig();
   const digest = await checkpoint.digest();
-  const folder = () => weightsFolder(checkpoint, onProgress, precision);
+  const folder = () => weightsFolder(checkpoint, listener(onProgress), precision);
   const graph = await openGraphSession(config, { folder, device, precision });
   const maxLength = config.max_position_embeddings;
   const endTokens = new Set([tokenizer.specialTokens.eos[1], ...[eos_token_id].flat()]);
@@ -69,7 +69,7 @@ export async function loadLanguageModel(
 
   async function scoreSequences(
     sequences: readonly ScoredSequence[],
-    { journal, onProgress }: AskOptions<Loglikelihood>,
+    { journal, onProgress = listener() }: AskOptions<Loglikelihood>,
   ): Promise<Loglikelihood[]> {
     const shared = sharedPrefixLength(sequences);
     const skipped = shared < shortestPrefix ? 0 : shared;
@@ -128,7 +128,7 @@ export async function loadLanguageModel(
       });
     },
 
-    async generateUntil(requests, { journal, onProgress } = {}) {
+    async generateUntil(requests, { journal, onProgress = listener() } = {}) {
       const answers: string[] = new Array(requests.length);
       let done = 0;
       onProgress?.({ step: "generate", done, total: requests.length, unit: "requests" });
@@ -158,7 +158,7 @@ export async function loadLanguageModel(
       return answers;
     },
 
-    async loglikelihoodTokens(windows, { onProgress } = {}) {
+    async loglikelihoodTokens(windows, { onProgress = listener() } = {}) {
       const sums: number[] = [];
       for (const [index, tokens] of windows.entries()) {
         onProgress?.({ step: "score windows", done: index, total: windows.length, unit: "windows" });

@@ -1,6 +1,6 @@
 /** How large the inputs are that each column of the linear layers meets: what Wanda weighs weights by. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { OnProgress } from "../progress.ts";
+import { listener, type OnProgress } from "../progress.ts";
 import { type CalibrationOptions, loadCalibration } from "./calibration.ts";
 import { denseSquares } from "./dense-squares.ts";
 
@@ -27,7 +27,7 @@ export async function columnNorms(
   dense: Checkpoint,
   { onProgress, ...options }: CalibrationOptions & { readonly onProgress?: OnProgress } = {},
 ): Promise<ColumnNorms[]> {
-  const blocks = await denseSquares(dense, await loadCalibration(dense, options), onProgress);
+  const blocks = await denseSquares(dense, await loadCalibration(dense, options), listener(onProgress));
   return blocks.flatMap((block, layer) =>
     Object.entries(block).map(([input, squares]) => {
       const norms = squares.map(Math.sqrt).sort((a, b) => a - b);

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Tensor } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
+import { listener } from "../progress.ts";
 import { openDevice } from "./device.ts";
 import { type Gpu, pruneOnGpu } from "./gpu.ts";
 import { type CalibratedPlan, linearLayers, type PruneOptions, type PruningPlan, planPruning } from "./options.ts";
@@ -31,7 +32,9 @@ export interface PrunedCheckpoint extends Checkpoint {
  * Throws a PrunelabError for a bad option, a scope that matches nothing, or rows that the m of an `n:m` pattern does not
  * divide.
  */
-export async function prune(dense: Checkpoint, options: PruneOptions): Promise<PrunedCheckpoint> {
+export async function prune(dense: Checkpoint, given: PruneOptions): Promise<PrunedCheckpoint> {
+  const onProgress = listener(given.onProgress);
+  const options = onProgress ? { ...given, onProgress } : given;
   const plan = planPruning(options);
   const infos = tensorsInScope(dense, plan.scope);
   for (const { name, shape } of infos) checkRows(name, shape.at(-1) ?? 1, plan);
