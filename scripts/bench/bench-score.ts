@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { openMemoryMeter } from "../../kernel/runner/memory-meter.ts";
 import { defaultModel } from "../../src/hub/open-checkpoint.ts";
 import { openCheckpoint, writeCheckpoint } from "../../src/index.ts";
-import { buildGemma3, type Precision } from "../../src/model/gemma3.ts";
+import { buildGraph } from "../../src/model/graphs.ts";
 import { releaseScorer, scoreTrees } from "../../src/model/score.ts";
 import { TreeBuilder } from "../../src/model/token-tree.ts";
 import { weightsFolder } from "../../src/model/weights.ts";
@@ -34,7 +34,6 @@ const help = `usage: npm run bench:score -- [options]
 --limit <n>              documents of each task; default 200
 --num-fewshot <n>        default 0; not with a peer
 --runs <n>               of ours, each a process of its own; default 3
---int8                   also in int8, its answers beside those in float32
 --peer <script>          a Python script "MODEL OUT --tasks a,b --limit n" that runs lm-eval; started after ours, with the same weights
 --python <command>       that runs it; default python3
 --batch-sizes <a,b>      of the peer; default 1,8
@@ -63,7 +62,6 @@ const { values } = parseArgs({
     limit: { type: "string", default: "200" },
     "num-fewshot": { type: "string", default: "0" },
     runs: { type: "string", default: "3" },
-    int8: { type: "boolean", default: false },
     peer: { type: "string" },
     python: { type: "string", default: "python3" },
     "batch-sizes": { type: "string", default: "1,8" },
@@ -100,24 +98,19 @@ async function bench(): Promise<void> {
 
     console.log("\n| | wall, s | peak memory, GB | same answers | worst log-likelihood |");
     console.log("|---|---:|---:|---:|---:|");
-    const median = await medianOfOurs(work, "float32");
+    const median = await medianOfOurs(work);
     console.log(`| prunelab, median of ${values.runs} | ${cells(median)} | | |`);
-    if (values.int8) {
-      const int8 = await medianOfOurs(work, "int8");
-      const { same, documents, worst } = compareAnswers(median.folder, int8.folder);
-      console.log(`| prunelab, int8 | ${cells(int8)} | ${same} of ${documents} | ${worst.toExponential(1)} |`);
-    }
     if (values.peer) await comparePeer(work, values.peer, median);
   } finally {
     rmSync(work, { recursive: true });
   }
 }
 
-async function medianOfOurs(work: string, precision: Precision): Promise<Run> {
+async function medianOfOurs(work: string): Promise<Run> {
   const runs: Run[] = [];
   const count = parseWhole("--runs", values.runs, 1);
   for (let run = 0; run < count; run++) {
-    const folder = join(work, `ours-${precision}-${run}`);
+    const folder = join(work, `ours-${run}`);
     const command = [
       "dist/scripts/cli/prunelab.js",
       "evaluate",
@@ -128,7 +121,6 @@ async function medianOfOurs(work: string, precision: Precision): Promise<Run> {
       values.tasks,
     ];
     command.push("--limit", values.limit, "--num-fewshot", values["num-fewshot"], "--output", folder);
-    command.push("--precision", precision);
     runs.push(await timed(process.execPath, command, folder));
   }
   runs.sort((a, b) => a.seconds - b.seconds);
@@ -212,7 +204,7 @@ async function profile(work: string, rate: number): Promise<void> {
   const { config } = checkpoint;
   const folder = await weightsFolder(checkpoint);
   const open = (kind: "score" | "score-head") =>
-    openSession(buildGemma3(config, kind), { folder, profileTo: join(work, `profile-${kind}`) });
+    openSession(buildGraph(config, kind), { folder, profileTo: join(work, `profile-${kind}`) });
   const scorer = { config, blocks: await open("score"), head: await open("score-head") };
   const [trees, nodes, rows] = [4, 256, 25];
   const pack = Array.from({ length: trees }, (_, number) => {

@@ -14,7 +14,6 @@ const help = `usage: prunelab evaluate [options]
 
 --model <id or path>   default ${defaultModel}
 --device <name>        cpu, webgpu, cuda, dml or coreml; default cpu
---precision <name>     float32 (default) or int8, faster and with some answers changed
 --tasks <a,b>          lm-eval's names of tasks and groups; list prints them all; default hellaswag
 --num-fewshot <n>      solved examples before each question; default 0
 --limit <n>            first n documents of each task, a share below 1, or all; default all
@@ -31,7 +30,6 @@ export async function runEvaluate(args: string[]): Promise<void> {
     options: {
       model: { type: "string", default: defaultModel },
       device: { type: "string", default: "cpu" },
-      precision: { type: "string", default: "float32" },
       tasks: { type: "string", default: "hellaswag" },
       "num-fewshot": { type: "string", default: "0" },
       limit: { type: "string", default: "all" },
@@ -65,9 +63,8 @@ export async function runEvaluate(args: string[]): Promise<void> {
   await prepareFolder(values.output);
   const { onProgress, note, finish } = terminalProgress();
   const model = await loadLanguageModel(await openCheckpoint(values.model, { onProgress, onNotice: note }), {
-    // The library checks the names.
+    // The library checks the name.
     device: values.device as LoadOptions["device"] & string,
-    precision: values.precision as LoadOptions["precision"] & string,
     onProgress,
   });
   const evaluation = await evaluate(model, tasks, { ...options, onProgress });

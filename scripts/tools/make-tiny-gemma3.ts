@@ -5,20 +5,20 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../../src/base/atomic.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
-import { parseGemma3Config } from "../../src/checkpoint/config.ts";
+import { parseConfig } from "../../src/checkpoint/config.ts";
 import { ggmlTypes } from "../../src/checkpoint/dequantize.ts";
 import { encodeGguf } from "../../src/checkpoint/gguf.test-helper.ts";
 import { tokenizerFilesFromGguf } from "../../src/checkpoint/gguf-tokenizer.ts";
 import { bf16ToFloat32, float16Table, float32ToBf16 } from "../../src/checkpoint/half.ts";
 import { elementCount, type Tensor } from "../../src/checkpoint/tensor.ts";
-import { gemma3Tensors, isNorm } from "../../src/checkpoint/tensor-names.ts";
+import { modelTensors, weightOffset } from "../../src/checkpoint/tensor-names.ts";
 import { writeCheckpoint } from "../../src/checkpoint/write.ts";
 
 const folder = process.argv[2] ?? "data/tiny-gemma3";
 const vocabularySize = 512;
 
 // Seven layers: with one full attention layer in six, the sixth is one, and sliding layers stand on both sides of it.
-const config = parseGemma3Config(
+const config = parseConfig(
   {
     model_type: "gemma3_text",
     vocab_size: vocabularySize,
@@ -68,12 +68,14 @@ for (const [bits, value] of float16Table().entries()) float16Bits.set(value, bit
 /** Random weights in the bytes of a GGUF type, such that they are exact in bfloat16 wherever they are not in blocks. */
 function weights(name: string, shape: readonly number[], type: number): Uint8Array {
   const count = elementCount(shape);
-  const deviation = isNorm(name) ? 0.2 : name.includes("embed") ? 0.4 : 1.2 / Math.sqrt(shape.at(-1)!);
+  const deviation =
+    weightOffset(config, name) === 1 ? 0.2 : name.includes("embed") ? 0.4 : 1.2 / Math.sqrt(shape.at(-1)!);
   const values = Float32Array.from({ length: count }, () => deviation * normal());
   if (type === q80) return quantizeQ8(values);
   // Below 2^-14, float16 and 1 + w have not bits enough for every bfloat16: those few become 0.
   const rounded = bf16ToFloat32(float32ToBf16(values.map((x) => (Math.abs(x) < 2 ** -14 ? 0 : x))));
-  if (type === f32) return new Uint8Array((isNorm(name) ? rounded.map((x) => 1 + x) : rounded).buffer);
+  if (type === f32)
+    return new Uint8Array((weightOffset(config, name) === 1 ? rounded.map((x) => 1 + x) : rounded).buffer);
   if (type === bf16) return new Uint8Array(float32ToBf16(rounded).buffer);
   return new Uint8Array(Uint16Array.from(rounded, (x) => float16Bits.get(x)!).buffer);
 }
@@ -147,7 +149,7 @@ const metadata = {
   "tokenizer.ggml.add_space_prefix": false,
 };
 
-const stored = gemma3Tensors(config).map(({ name, ggufName, shape }) => {
+const stored = modelTensors(config).map(({ name, ggufName, shape }) => {
   const type = types.find(([pattern]) => pattern.test(name))?.[1] ?? f32;
   return { name, ggufName, shape, type, bytes: weights(name, shape, type) };
 });
@@ -155,7 +157,7 @@ const tensors = new Map<string, Tensor>();
 for (const { name, shape, type, bytes } of stored) {
   const values = new Float32Array(elementCount(shape));
   ggmlTypes.get(type)!.dequantize(bytes, values);
-  if (isNorm(name)) for (let i = 0; i < values.length; i++) values[i]! -= 1;
+  if (weightOffset(config, name) === 1) for (let i = 0; i < values.length; i++) values[i]! -= 1;
   tensors.set(name, { name, shape, data: float32ToBf16(values) });
 }
 const checkpoint: Checkpoint = {

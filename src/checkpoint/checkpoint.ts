@@ -1,5 +1,5 @@
 /** What every stage takes and gives: a model as named tensors with its config and tokenizer. */
-import type { Gemma3Config } from "./config.ts";
+import type { ModelConfig } from "./config.ts";
 import type { Tensor, TensorInfo } from "./tensor.ts";
 
 /** The two files that tokenizer libraries read, parsed. */
@@ -14,7 +14,7 @@ export interface TokenizerFiles {
 export interface Checkpoint {
   /** How reports call it, e.g. `"google/gemma-3-270m"`. */
   readonly name: string;
-  readonly config: Gemma3Config;
+  readonly config: ModelConfig;
   /** In Hugging Face's names (`model.layers.0.self_attn.q_proj.weight`); a tied head is left out. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** Reads one tensor, lazily, by byte range. Throws a PrunelabError that names a tensor that is missing. */

@@ -1,12 +1,25 @@
-/** Gemma 3's text config: read from `config.json`, checked, and written. */
+/** The config of a decoder: read from `config.json` for any family, checked, and written. */
 import { PrunelabError } from "../errors.ts";
+import { type Family, families, familyNames, familyOf } from "./families.ts";
 
 /** Layers with a window, and those that see all keys: masked, cached and rotated differently. */
 export type LayerType = "sliding_attention" | "full_attention";
 
-/** The text model's fields of `config.json`, by their own names. */
-export interface Gemma3Config {
-  readonly model_type: "gemma3_text";
+/** How RoPE's frequencies are stretched: all alike, or as Llama 3.1 does it, only the slow ones. */
+export type RopeScaling =
+  | { readonly rope_type: "linear"; readonly factor: number }
+  | {
+      readonly rope_type: "llama3";
+      readonly factor: number;
+      readonly low_freq_factor: number;
+      readonly high_freq_factor: number;
+      readonly original_max_position_embeddings: number;
+    };
+
+/** The fields of `config.json` that the graph depends on, by their own names; what is the same for a whole family is in families.ts. */
+export interface ModelConfig {
+  /** The family. */
+  readonly model_type: string;
   readonly vocab_size: number;
   readonly hidden_size: number;
   readonly intermediate_size: number;
@@ -14,156 +27,206 @@ export interface Gemma3Config {
   readonly num_attention_heads: number;
   readonly num_key_value_heads: number;
   readonly head_dim: number;
+  /** Attention's products are divided by its root: `head_dim`, except in Gemma. */
   readonly query_pre_attn_scalar: number;
   readonly rms_norm_eps: number;
-  readonly hidden_activation: "gelu_pytorch_tanh";
   readonly max_position_embeddings: number;
   /** One per layer. */
   readonly layer_types: readonly LayerType[];
-  /** Keys that a sliding layer sees, its own position included. */
-  readonly sliding_window: number;
-  /** RoPE base of the full attention layers. */
+  /** Keys that a sliding layer sees, its own position included; null if no layer slides. */
+  readonly sliding_window: number | null;
   readonly rope_theta: number;
-  /** RoPE base of the sliding attention layers. */
-  readonly rope_local_base_freq: number;
-  /** Linear RoPE scaling of the full attention layers (1 where there is none; 8 in the 4B and larger models). */
-  readonly rope_scaling_factor: number;
-  readonly bos_token_id: number;
-  readonly eos_token_id: number | readonly number[];
-  readonly pad_token_id: number;
-  readonly tie_word_embeddings: true;
+  /** RoPE base of the sliding layers, which is not scaled; null if they are rotated as the others are. */
+  readonly rope_local_base_freq: number | null;
+  readonly rope_scaling: RopeScaling | null;
+  readonly attention_bias: boolean;
+  readonly mlp_bias: boolean;
+  /** Scores s of attention, or logits, become cap × tanh(s / cap). */
+  readonly attn_logit_softcapping: number | null;
+  readonly final_logit_softcapping: number | null;
+  readonly bos_token_id: number | null;
+  readonly eos_token_id: number | readonly number[] | null;
+  readonly pad_token_id: number | null;
+  readonly tie_word_embeddings: boolean;
 }
 
-/** The largest count that a config may have; far above any Gemma, and small enough that products of two stay exact. */
+/** The largest count that a config may have; far above any model's, and small enough that products of two stay exact. */
 const maxCount = 2 ** 24;
 const maxLayers = 1000;
 
+type Fields = Readonly<Record<string, unknown>>;
+type Invalid = (key: string, need: string, value?: unknown) => PrunelabError;
+
 /**
- * Checks a parsed `config.json` and fills in what it leaves out, with the defaults of transformers' `Gemma3TextConfig`.
- * A multimodal Gemma 3's `text_config` is taken out.
+ * Checks a parsed `config.json` and fills in what it leaves out, with the defaults of transformers' config classes. A multimodal model's
+ * `text_config` is taken out.
  *
  * @param where - the file, for errors.
- * @throws PrunelabError when it is another architecture, uses a feature that Gemma 3's published models do not, or holds
- *   a value that cannot be.
+ * @throws PrunelabError when the family is not supported, it uses a feature that the family's published models do not, or holds a value that
+ *   cannot be.
  */
-export function parseGemma3Config(json: Readonly<Record<string, unknown>>, where: string): Gemma3Config {
-  const textConfig = json.model_type === "gemma3" ? asObject(json.text_config) : undefined;
-  if (!textConfig && json.model_type !== "gemma3_text") {
+export function parseConfig(json: Fields, where: string): ModelConfig {
+  const family = families.find(
+    ({ modelType, within }) =>
+      json.model_type === modelType || (json.model_type === within && asObject(json.text_config)),
+  );
+  if (!family) {
     throw new PrunelabError(
-      `unsupported architecture: ${where}: ${show(json.model_type)}; Prunelab works on Gemma 3 text models`,
+      `unsupported architecture: ${where}: ${show(json.model_type)}; Prunelab works on ${familyNames} text models`,
     );
   }
   // What stands only outside of text_config counts for the text model too: the token ids of the published files do.
-  const raw = { ...withoutNull(json), ...withoutNull(textConfig ?? {}) };
-
-  const invalid = (key: string, need: string, value: unknown = raw[key]) =>
+  const given: Fields = {
+    ...withoutNull(json),
+    ...(json.model_type === family.within ? withoutNull(asObject(json.text_config)!) : {}),
+  };
+  const raw: Fields = { ...family.defaults, ...given };
+  const invalid: Invalid = (key, need, value = raw[key]) =>
     new PrunelabError(`invalid ${key}: ${where}: ${show(value)}; needs ${need}`);
-  const count = (key: string, fallback: number, max = maxCount): number => {
+  const count = (key: string, fallback?: number, max = maxCount): number => {
     const value = raw[key] ?? fallback;
     if (!Number.isInteger(value) || (value as number) < 1 || (value as number) > max) {
-      throw invalid(key, `a whole number from 1 to ${max}`);
+      throw invalid(key, `a whole number from 1 to ${max}`, value);
     }
     return value as number;
   };
-  const positive = (key: string, value: unknown): number => {
+  const positive = (key: string, value: unknown = raw[key]): number => {
     if (typeof value === "number" && value > 0 && Number.isFinite(value)) return value;
     throw invalid(key, "a number above 0", value);
   };
+  const flag = (key: string): boolean => {
+    const value = raw[key] ?? false;
+    if (typeof value !== "boolean") throw invalid(key, "true or false");
+    return value;
+  };
+  const softCap = (key: string) => (raw[key] === undefined ? null : positive(key));
   const tokenId = (key: string, value: unknown): number => {
     if (!Number.isInteger(value) || (value as number) < 0) throw invalid(key, "a token id", value);
     return value as number;
   };
-  const only = (key: string, known: unknown): void => {
+  const anyTokenId = (key: string) => (raw[key] === undefined ? null : tokenId(key, raw[key]));
+  for (const [key, known] of Object.entries({ ...family.fixed, [family.activationField]: family.activation })) {
     const value = raw[key] ?? known;
-    if (value === known) return;
+    if (value === known) continue;
     throw new PrunelabError(`unsupported ${key}: ${where}: ${show(value)}; Prunelab knows ${show(known)}`);
-  };
-  only("hidden_activation", "gelu_pytorch_tanh");
-  only("tie_word_embeddings", true);
-  for (const key of ["attention_bias", "use_bidirectional_attention"]) only(key, false);
-  for (const key of ["attn_logit_softcapping", "final_logit_softcapping"]) only(key, null);
+  }
 
-  const layers = count("num_hidden_layers", 26, maxLayers);
-  const heads = count("num_attention_heads", 8);
-  const keyValueHeads = count("num_key_value_heads", 4);
+  const layers = count("num_hidden_layers", undefined, maxLayers);
+  const heads = count("num_attention_heads");
+  const keyValueHeads = count("num_key_value_heads", heads);
   if (heads % keyValueHeads !== 0) throw invalid("num_key_value_heads", `a divisor of the ${heads} attention heads`);
-  const headDim = count("head_dim", 256);
-  if (headDim % 2 !== 0) throw invalid("head_dim", "an even number");
-  const vocabulary = count("vocab_size", 262_208);
+  const hiddenSize = count("hidden_size");
+  const headDim = count("head_dim", hiddenSize / heads);
+  if (headDim % 2 !== 0) throw invalid("head_dim", "an even number", headDim);
+  const types = layerTypes(family, given, layers, invalid);
   const eos = Array.isArray(raw.eos_token_id)
     ? raw.eos_token_id.map((id) => tokenId("eos_token_id", id))
-    : tokenId("eos_token_id", raw.eos_token_id ?? 1);
+    : anyTokenId("eos_token_id");
   if (Array.isArray(eos) && eos.length === 0) throw invalid("eos_token_id", "a token id");
-
-  const rope = ropeParameters(raw, where);
+  const length = count("max_position_embeddings");
+  const rope = ropeFields(family, given, where);
   return {
-    model_type: "gemma3_text",
-    vocab_size: vocabulary,
-    hidden_size: count("hidden_size", 2304),
-    intermediate_size: count("intermediate_size", 9216),
+    model_type: family.modelType,
+    vocab_size: count("vocab_size"),
+    hidden_size: hiddenSize,
+    intermediate_size: count("intermediate_size"),
     num_hidden_layers: layers,
     num_attention_heads: heads,
     num_key_value_heads: keyValueHeads,
     head_dim: headDim,
-    query_pre_attn_scalar: positive("query_pre_attn_scalar", raw.query_pre_attn_scalar ?? 256),
-    rms_norm_eps: positive("rms_norm_eps", raw.rms_norm_eps ?? 1e-6),
-    hidden_activation: "gelu_pytorch_tanh",
-    max_position_embeddings: count("max_position_embeddings", 131_072),
-    layer_types: layerTypes(raw, layers, invalid),
-    sliding_window: count("sliding_window", 4096),
-    rope_theta: positive("rope_theta", rope.theta ?? 1_000_000),
-    rope_local_base_freq: positive("rope_local_base_freq", rope.localBase ?? 10_000),
-    rope_scaling_factor: rope.isScaled ? positive("rope_scaling.factor", rope.factor) : 1,
-    bos_token_id: tokenId("bos_token_id", raw.bos_token_id ?? 2),
+    query_pre_attn_scalar: positive("query_pre_attn_scalar", raw.query_pre_attn_scalar ?? headDim),
+    rms_norm_eps: positive("rms_norm_eps"),
+    max_position_embeddings: length,
+    layer_types: types,
+    sliding_window: types.includes("sliding_attention") ? count("sliding_window") : null,
+    rope_theta: positive("rope_theta", rope.theta ?? raw.rope_theta),
+    rope_local_base_freq:
+      raw.rope_local_base_freq === undefined
+        ? null
+        : positive("rope_local_base_freq", rope.localBase ?? raw.rope_local_base_freq),
+    rope_scaling: ropeScaling(rope.full, length, positive, where),
+    attention_bias: flag("attention_bias"),
+    mlp_bias: flag("mlp_bias"),
+    attn_logit_softcapping: softCap("attn_logit_softcapping"),
+    final_logit_softcapping: softCap("final_logit_softcapping"),
+    bos_token_id: anyTokenId("bos_token_id"),
     eos_token_id: eos,
-    pad_token_id: tokenId("pad_token_id", raw.pad_token_id ?? 0),
-    tie_word_embeddings: true,
+    pad_token_id: anyTokenId("pad_token_id"),
+    tie_word_embeddings: flag("tie_word_embeddings"),
   };
 }
 
-/** RoPE's numbers, yet unchecked: transformers 5 nests them by layer type, and may keep the older keys beside. */
-function ropeParameters(
-  raw: Readonly<Record<string, unknown>>,
-  where: string,
-): { theta: unknown; localBase: unknown; isScaled: boolean; factor: unknown } {
-  const nested = asObject(raw.rope_parameters);
-  const full = { ...asObject(nested?.full_attention), ...asObject(raw.rope_scaling) };
-  const sliding = asObject(nested?.sliding_attention) ?? {};
-  const typeOf = (rope: Record<string, unknown>) => rope.rope_type ?? rope.type ?? "default";
-  for (const [type, known] of [
-    [typeOf(full), ["default", "linear"]],
-    [typeOf(sliding), ["default"]],
-  ] as const) {
-    if ((known as readonly unknown[]).includes(type)) continue;
-    throw new PrunelabError(`unsupported rope_type: ${where}: ${show(type)}; Prunelab knows "default" and "linear"`);
+/** RoPE's fields, yet unchecked: transformers 5 has them in one object, by layer type where these differ, and may keep the older keys beside. */
+function ropeFields(family: Family, given: Fields, where: string) {
+  const parameters = asObject(given.rope_parameters);
+  const isByType = "full_attention" in (parameters ?? {}) || "sliding_attention" in (parameters ?? {});
+  const full: Fields = {
+    ...(isByType ? asObject(parameters!.full_attention) : parameters),
+    ...asObject(given.rope_scaling),
+  };
+  const sliding: Fields = (isByType && asObject(parameters!.sliding_attention)) || {};
+  if (family.defaults.rope_local_base_freq !== undefined && ropeType(sliding) !== "default") {
+    throw unsupportedRope(ropeType(sliding), where);
   }
   return {
-    theta: full.rope_theta ?? raw.rope_theta,
-    localBase: sliding.rope_theta ?? raw.rope_local_base_freq,
-    isScaled: typeOf(full) === "linear",
-    factor: full.factor,
+    theta: full.rope_theta ?? given.rope_theta,
+    localBase: sliding.rope_theta ?? given.rope_local_base_freq,
+    full,
   };
 }
 
-function layerTypes(
-  raw: Readonly<Record<string, unknown>>,
-  layers: number,
-  invalid: (key: string, need: string) => PrunelabError,
-): LayerType[] {
-  const given = raw.layer_types;
-  if (given !== undefined) {
+const ropeType = (rope: Fields) => rope.rope_type ?? rope.type ?? "default";
+
+function unsupportedRope(type: unknown, where: string): PrunelabError {
+  return new PrunelabError(
+    `unsupported rope_type: ${where}: ${show(type)}; Prunelab knows "default", "linear" and "llama3"`,
+  );
+}
+
+function ropeScaling(
+  rope: Fields,
+  length: number,
+  positive: (key: string, value: unknown) => number,
+  where: string,
+): RopeScaling | null {
+  const type = ropeType(rope);
+  const number = (key: string, fallback?: number) => positive(`rope_scaling.${key}`, rope[key] ?? fallback);
+  if (type === "default") return null;
+  if (type === "linear") return { rope_type: "linear", factor: number("factor") };
+  if (type !== "llama3") throw unsupportedRope(type, where);
+  return {
+    rope_type: "llama3",
+    factor: number("factor"),
+    low_freq_factor: number("low_freq_factor"),
+    high_freq_factor: number("high_freq_factor"),
+    original_max_position_embeddings: number("original_max_position_embeddings", length),
+  };
+}
+
+function layerTypes({ defaults }: Family, given: Fields, layers: number, invalid: Invalid): LayerType[] {
+  const raw: Fields = { ...defaults, ...given };
+  if (raw.layer_types !== undefined) {
     const known: readonly unknown[] = ["sliding_attention", "full_attention"];
-    if (!Array.isArray(given) || given.length !== layers || !given.every((type) => known.includes(type))) {
+    const types = raw.layer_types;
+    if (!Array.isArray(types) || types.length !== layers || !types.every((type) => known.includes(type))) {
       throw invalid("layer_types", `${layers} of "sliding_attention" or "full_attention"`);
     }
-    return given as LayerType[];
+    return types as LayerType[];
   }
-  const key = raw.sliding_window_pattern !== undefined ? "sliding_window_pattern" : "_sliding_window_pattern";
-  const pattern = raw[key] ?? 6;
-  if (!Number.isInteger(pattern) || (pattern as number) < 1) throw invalid(key, "a whole number from 1 on");
-  return Array.from({ length: layers }, (_, layer) =>
-    (layer + 1) % (pattern as number) === 0 ? "full_attention" : "sliding_attention",
-  );
+  const whole = (key: string, least: number): number => {
+    if (Number.isInteger(raw[key]) && (raw[key] as number) >= least) return raw[key] as number;
+    throw invalid(key, `a whole number from ${least} on`);
+  };
+  let isSliding = (_layer: number) => false;
+  if (raw.use_sliding_window === true) {
+    const first = whole("max_window_layers", 0);
+    isSliding = (layer) => layer >= first;
+  } else if (defaults.sliding_window_pattern !== undefined) {
+    const isOlder = given.sliding_window_pattern === undefined && given._sliding_window_pattern !== undefined;
+    const pattern = whole(isOlder ? "_sliding_window_pattern" : "sliding_window_pattern", 1);
+    isSliding = (layer) => (layer + 1) % pattern !== 0;
+  }
+  return Array.from({ length: layers }, (_, layer) => (isSliding(layer) ? "sliding_attention" : "full_attention"));
 }
 
 /** A value in an error: as JSON, cut to a readable length. */
@@ -179,22 +242,27 @@ function asObject(value: unknown): Record<string, unknown> | undefined {
 }
 
 /** A null in `config.json` means what leaving the key out means. */
-function withoutNull(object: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function withoutNull(object: Fields): Record<string, unknown> {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null && value !== undefined));
 }
 
 /** The `config.json` of a text model in bfloat16, as transformers 4 and 5 load it. */
-export function gemma3ConfigJson(config: Gemma3Config): Record<string, unknown> {
-  const { rope_scaling_factor: factor, ...fields } = config;
+export function configJson(config: ModelConfig): Record<string, unknown> {
+  const family = familyOf(config);
+  // A field that this family's config class has not is left out where it says nothing.
+  const own = Object.entries(config).filter(([key, value]) => value !== null || key.endsWith("_token_id"));
+  const fields: Record<string, unknown> = Object.fromEntries(own);
+  if (family.defaults.query_pre_attn_scalar === undefined) delete fields.query_pre_attn_scalar;
+  if (config.sliding_window !== null && "use_sliding_window" in family.defaults) fields.use_sliding_window = true;
   return {
-    architectures: ["Gemma3ForCausalLM"],
-    attention_bias: false,
+    architectures: [family.architecture],
     attention_dropout: 0,
-    attn_logit_softcapping: null,
-    final_logit_softcapping: null,
     initializer_range: 0.02,
+    [family.activationField]: family.activation,
     ...fields,
-    rope_scaling: factor === 1 ? null : { factor, rope_type: "linear" },
+    attn_logit_softcapping: config.attn_logit_softcapping,
+    final_logit_softcapping: config.final_logit_softcapping,
+    rope_scaling: config.rope_scaling,
     torch_dtype: "bfloat16",
     use_cache: true,
   };

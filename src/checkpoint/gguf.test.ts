@@ -6,7 +6,7 @@ import { bufferSource } from "./byte-source.ts";
 import { assertSafe, damaged } from "./corrupt.test-helper.ts";
 import { encodeGguf, type GgufInput } from "./gguf.test-helper.ts";
 import { readGguf, readGgufTensor } from "./gguf.ts";
-import { gemma3ConfigFromGguf } from "./gguf-config.ts";
+import { configFromGguf } from "./gguf-config.ts";
 import { tokenizerFilesFromGguf } from "./gguf-tokenizer.ts";
 import { tinyMetadata, tinyTokens } from "./tokenizer.test-helper.ts";
 
@@ -156,7 +156,7 @@ test("damaged files work or give a PrunelabError", async () => {
         const { metadata, tensors } = await open(bytes);
         for (const tensor of tensors.values()) await readGgufTensor(tensor);
         tokenizerFilesFromGguf(metadata);
-        gemma3ConfigFromGguf(metadata, 512, "x");
+        configFromGguf(metadata, { vocabularySize: 512, isTied: true }, "x");
       }),
     ),
     { numRuns: 1000 },

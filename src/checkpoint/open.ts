@@ -7,30 +7,23 @@ import { asReadError } from "../base/read-error.ts";
 import { PrunelabError } from "../errors.ts";
 import { type ByteSource, fileSource } from "./byte-source.ts";
 import type { Checkpoint, TokenizerFiles } from "./checkpoint.ts";
-import { type Gemma3Config, parseGemma3Config } from "./config.ts";
-import { isGguf, readGguf, readGgufTensor } from "./gguf.ts";
-import { gemma3ConfigFromGguf } from "./gguf-config.ts";
+import { type ModelConfig, parseConfig } from "./config.ts";
+import { ggmlTypes } from "./dequantize.ts";
+import { familyOf } from "./families.ts";
+import { type GgufTensor, isGguf, readGguf, readGgufTensor } from "./gguf.ts";
+import { configFromGguf } from "./gguf-config.ts";
 import { ggufTokenizer } from "./gguf-tokenizer-cache.ts";
 import { indexOfNonFinite } from "./half.ts";
-import {
-  isReadableDtype,
-  readSafetensorsHeader,
-  readSafetensorsIndex,
-  readSafetensorsTensor,
-  type SafetensorsEntry,
-} from "./safetensors.ts";
+import { unpairRows } from "./rotary-rows.ts";
+import { readSafetensorsHeader, readSafetensorsIndex, type SafetensorsEntry } from "./safetensors.ts";
+import { isSameData } from "./same-data.ts";
+import { findTensors, type StoredOptions, type StoredTensor } from "./stored-tensors.ts";
 import type { TensorInfo } from "./tensor.ts";
-import { gemma3Tensors, isNorm, textTensorName } from "./tensor-names.ts";
-
-/** A tensor of the file, under the name that the checkpoint gives it. */
-interface StoredTensor {
-  readonly shape: readonly number[];
-  readonly read: () => Promise<Uint16Array>;
-}
+import { modelTensors, weightOffset } from "./tensor-names.ts";
 
 /** What a format's reader finds; the rest is the same for all. */
 interface Opened {
-  readonly config: Gemma3Config;
+  readonly config: ModelConfig;
   readonly stored: ReadonlyMap<string, StoredTensor>;
   /** The files that hold the weights, in a fixed order. */
   readonly sources: readonly ByteSource[];
@@ -39,29 +32,31 @@ interface Opened {
   readonly generationConfig: () => Promise<Record<string, unknown> | undefined>;
 }
 
+export interface OpenOptions extends StoredOptions {
+  /** How reports call it; by default the folder's or file's name. */
+  readonly name?: string;
+  /** A folder that keeps tokenizers built from GGUF files; building one takes seconds. */
+  readonly tokenizerCache?: string;
+}
+
 /**
- * Opens a Gemma 3 checkpoint: a Hugging Face folder (`config.json` with `model.safetensors`, or shards and their index),
+ * Opens a checkpoint of a supported family (families.ts): a Hugging Face folder (`config.json` with `model.safetensors`, or shards and their index),
  * a `.safetensors` file with `config.json` beside it, or a `.gguf` file. The format is told by the content.
  *
  * The header is read and checked against the config, tensor by tensor; weights are read when asked for, and a file that
  * changes in between is noticed. Nothing stays open.
  *
- * @param options.name - how reports call it; by default the folder's or file's name.
- * @param options.tokenizerCache - a folder that keeps tokenizers built from GGUF files; building one takes seconds.
  * @throws PrunelabError when the path holds no checkpoint; the file is cut off, corrupt or of an unknown type; the
  *   architecture is another; or a tensor is missing or has a shape that does not fit the config. `read` throws it when
  *   a weight is infinite or not a number.
  */
-export async function openCheckpointFile(
-  path: string,
-  options: { readonly name?: string; readonly tokenizerCache?: string } = {},
-): Promise<Checkpoint> {
+export async function openCheckpointFile(path: string, options: OpenOptions = {}): Promise<Checkpoint> {
   const where = resolve(path);
-  const { config, stored, sources, tokenizer, generationConfig } = await openFormat(where, options.tokenizerCache);
+  const { config, stored, sources, tokenizer, generationConfig } = await openFormat(where, options);
   const tensors = new Map<string, TensorInfo>();
-  for (const { name, shape } of gemma3Tensors(config)) {
+  for (const { name, shape } of modelTensors(config)) {
     const found = stored.get(name);
-    if (!found) throw new PrunelabError(`missing tensor: ${name}: ${where}; download it again or convert it anew`);
+    if (!found) throw missing(name, stored, where);
     if (found.shape.length !== shape.length || found.shape.some((size, i) => size !== shape[i])) {
       throw new PrunelabError(
         `wrong shape of ${name}: ${where}: ${found.shape.join(" × ")}, where the config says ${shape.join(" × ")}; ` +
@@ -112,44 +107,60 @@ export async function openCheckpointFile(
   };
 }
 
-async function openFormat(path: string, tokenizerCache: string | undefined): Promise<Opened> {
+function missing(name: string, stored: ReadonlyMap<string, StoredTensor>, where: string): PrunelabError {
+  const [first] = stored.keys();
+  return new PrunelabError(
+    first === undefined
+      ? `missing tensor: ${name}: ${where}; no tensor in it is a text model's, give the whole model, not an adapter`
+      : `missing tensor: ${name}: ${where}; download it again or convert it anew`,
+  );
+}
+
+async function openFormat(path: string, options: OpenOptions): Promise<Opened> {
   if (await isFolder(path)) {
     const single = join(path, "model.safetensors");
     const index = `${single}.index.json`;
-    if (await exists(single)) return openSafetensors(path, await readSafetensorsHeader(await fileSource(single)));
-    if (await exists(index)) return openSafetensors(path, await readSafetensorsIndex(index));
+    if (await exists(single))
+      return openSafetensors(path, await readSafetensorsHeader(await fileSource(single)), options);
+    if (await exists(index)) return openSafetensors(path, await readSafetensorsIndex(index), options);
     throw new PrunelabError(
       `not a checkpoint: ${path}: it holds no model.safetensors; give a Hugging Face folder, a .safetensors or a .gguf file`,
     );
   }
-  if (path.endsWith(".index.json")) return openSafetensors(dirname(path), await readSafetensorsIndex(path));
+  if (path.endsWith(".index.json")) return openSafetensors(dirname(path), await readSafetensorsIndex(path), options);
+  const [, first] = /^(.*)-\d{5}-of-\d{5}\.safetensors$/.exec(path) ?? [];
+  if (first !== undefined)
+    return openSafetensors(dirname(path), await readShards(`${first}.safetensors.index.json`, path), options);
   const source = await fileSource(path);
-  if (await isGguf(source)) return openGguf(source, tokenizerCache);
+  if (await isGguf(source)) return openGguf(source, options.tokenizerCache);
   // Eight bytes of length, then the header's opening brace.
   if (path.endsWith(".safetensors") || (source.byteLength > 8 && (await source.slice(8, 9))[0] === 0x7b)) {
-    return openSafetensors(dirname(path), await readSafetensorsHeader(source));
+    return openSafetensors(dirname(path), await readSafetensorsHeader(source), options);
   }
   throw new PrunelabError(
     `not a checkpoint: ${path}: it is neither safetensors nor gguf; give a Hugging Face folder, a .safetensors or a .gguf file`,
   );
 }
 
-async function openSafetensors(folder: string, entries: ReadonlyMap<string, SafetensorsEntry>): Promise<Opened> {
+/** All tensors of a model of which one file among several was given. */
+async function readShards(index: string, path: string): Promise<ReadonlyMap<string, SafetensorsEntry>> {
+  if (await exists(index)) return readSafetensorsIndex(index);
+  throw new PrunelabError(
+    `one part of a model in several files: ${path}: ${basename(index)} is not beside it; download the other parts and the index into one folder`,
+  );
+}
+
+async function openSafetensors(
+  folder: string,
+  entries: ReadonlyMap<string, SafetensorsEntry>,
+  options: OpenOptions,
+): Promise<Opened> {
   const inFolder = (name: string) => readJsonObject(join(folder, name));
-  const config = parseGemma3Config(await inFolder("config.json"), join(folder, "config.json"));
-  const stored = new Map<string, StoredTensor>();
-  const sources = new Map<string, ByteSource>();
-  for (const entry of entries.values()) {
-    sources.set(entry.source.name, entry.source);
-    const name = textTensorName(entry.name);
-    if (name === undefined) continue;
-    if (!isReadableDtype(entry.dtype)) {
-      throw new PrunelabError(
-        `unsupported dtype of ${entry.name}: ${entry.source.name}: ${entry.dtype}; use weights in F32, F16 or BF16`,
-      );
-    }
-    stored.set(name, { shape: entry.shape, read: () => readSafetensorsTensor(entry) });
-  }
+  const json = await inFolder("config.json");
+  checkNotQuantized(json, join(folder, "config.json"));
+  const parsed = parseConfig(json, join(folder, "config.json"));
+  const { config, stored } = await findTensors(entries, parsed, folder, options);
+  const sources = new Map([...entries.values()].map(({ source }) => [source.name, source]));
   return {
     config,
     stored,
@@ -163,18 +174,44 @@ async function openSafetensors(folder: string, entries: ReadonlyMap<string, Safe
   };
 }
 
+/** Refuses weights that other libraries have quantized, whose tensors would only seem to be missing. */
+function checkNotQuantized(json: Readonly<Record<string, unknown>>, where: string): void {
+  const quantization = json.quantization_config ?? json.compression_config;
+  if (typeof quantization !== "object" || quantization === null) return;
+  const method = (quantization as Record<string, unknown>).quant_method;
+  throw new PrunelabError(
+    `unsupported quantization: ${where}: ${JSON.stringify(method ?? quantization)}; Prunelab reads safetensors in F32, F16 and BF16, and gguf in ` +
+      [...ggmlTypes.values()].map(({ name }) => name).join(", "),
+  );
+}
+
 async function openGguf(source: ByteSource, tokenizerCache: string | undefined): Promise<Opened> {
   const { metadata, tensors } = await readGguf(source);
-  // Another architecture is told before a missing embedding: 1 passes where the size is not known.
-  const vocabularySize = tensors.get("token_embd.weight")?.shape[0] ?? 1;
-  const config = gemma3ConfigFromGguf(metadata, vocabularySize, source.name);
-  const names = new Map(gemma3Tensors(config).map(({ name, ggufName }) => [ggufName, name]));
+  const embedding = tensors.get("token_embd.weight");
+  const output = tensors.get("output.weight");
+  const factors = tensors.get("rope_freqs.weight");
+  const config = configFromGguf(
+    metadata,
+    {
+      // Another architecture is told before a missing embedding: 1 passes where the size is not known.
+      vocabularySize: embedding?.shape[0] ?? 1,
+      isTied: !output || (embedding !== undefined && (await isSameData(embedding, output))),
+      ...(factors && { ropeFactors: await readFloat32(factors) }),
+    },
+    source.name,
+  );
+  const own = new Map(modelTensors(config).map((tensor) => [tensor.ggufName, tensor.name]));
+  const isPaired = familyOf(config).ggufPairsRows === true;
   const stored = new Map<string, StoredTensor>();
   for (const tensor of tensors.values()) {
-    // The head, where a file has one of its own, is the embedding again.
-    if (tensor.name === "output.weight") continue;
-    const name = names.get(tensor.name) ?? tensor.name;
-    stored.set(name, { shape: tensor.shape, read: () => readGgufTensor(tensor, isNorm(name) ? -1 : 0) });
+    if (tensor === factors || (tensor === output && config.tie_word_embeddings)) continue;
+    const name = own.get(tensor.name) ?? tensor.name;
+    const read = () => readGgufTensor(tensor, -weightOffset(config, name));
+    const rotates = isPaired && /\.self_attn\.[qk]_proj\./.test(name);
+    stored.set(name, {
+      shape: tensor.shape,
+      read: rotates ? async () => unpairRows(await read(), tensor.shape[0]!, config.head_dim) : read,
+    });
   }
   return {
     config,
@@ -183,6 +220,13 @@ async function openGguf(source: ByteSource, tokenizerCache: string | undefined):
     tokenizer: () => ggufTokenizer(metadata, tokenizerCache),
     generationConfig: async () => undefined,
   };
+}
+
+/** A small tensor that is kept in float32, unrounded. */
+async function readFloat32({ name, type, source, start, end }: GgufTensor): Promise<number[]> {
+  if (type.name !== "F32")
+    throw new PrunelabError(`unsupported ggml type of ${name}: ${type.name}: ${source.name}; needs F32`);
+  return [...new Float32Array((await source.slice(start, end)).buffer)];
 }
 
 async function hashSource(hash: ReturnType<typeof createHash>, source: ByteSource): Promise<void> {

@@ -1,54 +1,71 @@
-/** Gemma 3's tensors: their names in Hugging Face and GGUF files, and the shapes that a config demands. */
-import type { Gemma3Config } from "./config.ts";
+/** A decoder's tensors: their names in Hugging Face and GGUF files, and the shapes that a config demands. */
+import type { ModelConfig } from "./config.ts";
+import { familyOf } from "./families.ts";
 import type { TensorInfo } from "./tensor.ts";
 
-type ShapeOf = (config: Gemma3Config) => number[];
-
-const hidden: ShapeOf = (c) => [c.hidden_size];
-const head: ShapeOf = (c) => [c.head_dim];
-
-/** The tensors of one block: Hugging Face's name, GGUF's name, shape. */
-const blockTensors: readonly (readonly [name: string, ggufName: string, shape: ShapeOf])[] = [
-  ["input_layernorm", "attn_norm", hidden],
-  ["self_attn.q_proj", "attn_q", (c) => [c.num_attention_heads * c.head_dim, c.hidden_size]],
-  ["self_attn.k_proj", "attn_k", (c) => [c.num_key_value_heads * c.head_dim, c.hidden_size]],
-  ["self_attn.v_proj", "attn_v", (c) => [c.num_key_value_heads * c.head_dim, c.hidden_size]],
-  ["self_attn.o_proj", "attn_output", (c) => [c.hidden_size, c.num_attention_heads * c.head_dim]],
-  ["self_attn.q_norm", "attn_q_norm", head],
-  ["self_attn.k_norm", "attn_k_norm", head],
-  ["post_attention_layernorm", "post_attention_norm", hidden],
-  ["pre_feedforward_layernorm", "ffn_norm", hidden],
-  ["mlp.gate_proj", "ffn_gate", (c) => [c.intermediate_size, c.hidden_size]],
-  ["mlp.up_proj", "ffn_up", (c) => [c.intermediate_size, c.hidden_size]],
-  ["mlp.down_proj", "ffn_down", (c) => [c.hidden_size, c.intermediate_size]],
-  ["post_feedforward_layernorm", "post_ffw_norm", hidden],
-];
-
 /** A tensor that a model of some config has. */
-export interface Gemma3Tensor extends TensorInfo {
+export interface ModelTensor extends TensorInfo {
   readonly ggufName: string;
 }
 
+export const embeddingName = "model.embed_tokens.weight";
+
+/** The tensor that gives the logits: the embedding again, if the two are tied. */
+export function headName({ tie_word_embeddings }: Pick<ModelConfig, "tie_word_embeddings">): string {
+  return tie_word_embeddings ? embeddingName : "lm_head.weight";
+}
+
 /** All tensors of a model, in the order of its layers; a tied head is none of them. */
-export function gemma3Tensors(config: Gemma3Config): Gemma3Tensor[] {
-  const tensors: Gemma3Tensor[] = [
-    {
-      name: "model.embed_tokens.weight",
-      ggufName: "token_embd.weight",
-      shape: [config.vocab_size, config.hidden_size],
-    },
+export function modelTensors(config: ModelConfig): ModelTensor[] {
+  const table: ModelTensor["shape"] = [config.vocab_size, config.hidden_size];
+  const block = blockTensors(config);
+  return [
+    { name: embeddingName, ggufName: "token_embd.weight", shape: table },
+    ...Array.from({ length: config.num_hidden_layers }, (_, layer) =>
+      block.map(({ name, ggufName, shape }) => ({
+        name: `model.layers.${layer}.${name}`,
+        ggufName: `blk.${layer}.${ggufName}`,
+        shape,
+      })),
+    ).flat(),
+    { name: "model.norm.weight", ggufName: "output_norm.weight", shape: [config.hidden_size] },
+    ...(config.tie_word_embeddings ? [] : [{ name: "lm_head.weight", ggufName: "output.weight", shape: table }]),
   ];
-  for (let layer = 0; layer < config.num_hidden_layers; layer++) {
-    for (const [name, ggufName, shape] of blockTensors) {
-      tensors.push({
-        name: `model.layers.${layer}.${name}.weight`,
-        ggufName: `blk.${layer}.${ggufName}.weight`,
-        shape: shape(config),
-      });
-    }
-  }
-  tensors.push({ name: "model.norm.weight", ggufName: "output_norm.weight", shape: [config.hidden_size] });
-  return tensors;
+}
+
+/** The tensors of one block, by their names within it (`mlp.up_proj.weight`). */
+export function blockTensors(config: ModelConfig): ModelTensor[] {
+  const { hidden_size: hidden, intermediate_size: inner, head_dim: headDim } = config;
+  const queries = config.num_attention_heads * headDim;
+  const keys = config.num_key_value_heads * headDim;
+  const { norms, queryKeyNorm, biases = [] } = familyOf(config);
+  const norm = (name: string | undefined, ggufName: string, size = hidden): ModelTensor[] =>
+    name === undefined ? [] : [{ name: `${name}.weight`, ggufName: `${ggufName}.weight`, shape: [size] }];
+  const linear = (name: string, ggufName: string, rows: number, columns: number): ModelTensor[] => {
+    const hasBias = biases.includes(name) || (name.startsWith("mlp.") ? config.mlp_bias : config.attention_bias);
+    const bias = { name: `${name}.bias`, ggufName: `${ggufName}.bias`, shape: [rows] };
+    return [
+      { name: `${name}.weight`, ggufName: `${ggufName}.weight`, shape: [rows, columns] },
+      ...(hasBias ? [bias] : []),
+    ];
+  };
+  const queryKey = (name: string, ggufName: string, size: number) =>
+    queryKeyNorm ? norm(name, ggufName, queryKeyNorm === "head" ? headDim : size) : [];
+  return [
+    norm(norms.beforeAttention, "attn_norm"),
+    linear("self_attn.q_proj", "attn_q", queries, hidden),
+    linear("self_attn.k_proj", "attn_k", keys, hidden),
+    linear("self_attn.v_proj", "attn_v", keys, hidden),
+    linear("self_attn.o_proj", "attn_output", hidden, queries),
+    queryKey("self_attn.q_norm", "attn_q_norm", queries),
+    queryKey("self_attn.k_norm", "attn_k_norm", keys),
+    norm(norms.afterAttention, "post_attention_norm"),
+    norm(norms.beforeMlp, "ffn_norm"),
+    linear("mlp.gate_proj", "ffn_gate", inner, hidden),
+    linear("mlp.up_proj", "ffn_up", inner, hidden),
+    linear("mlp.down_proj", "ffn_down", hidden, inner),
+    norm(norms.afterMlp, "post_ffw_norm"),
+  ].flat();
 }
 
 /** The block that a tensor lies in, and its name there (`mlp.up_proj.weight`); undefined for a tensor outside the blocks. */
@@ -58,19 +75,27 @@ export function placeInBlock(name: string): { readonly layer: number; readonly n
 }
 
 /**
- * Whether a tensor holds the w of a norm that multiplies by 1 + w. Hugging Face's files store w, GGUF files 1 + w
- * (llama.cpp pull request 5631); leaving out the difference breaks the model without any error.
+ * What is added to a tensor of Hugging Face's files before it multiplies: 1 for Gemma's norms, whose files store w and whose GGUF files store
+ * 1 + w (llama.cpp pull request 5631); leaving out the difference breaks the model without any error.
  */
-export function isNorm(name: string): boolean {
-  return name.endsWith("norm.weight");
+export function weightOffset(config: ModelConfig, name: string): 0 | 1 {
+  return name.endsWith("norm.weight") ? familyOf(config).normOffset : 0;
 }
 
 /**
- * A tensor's name as a text model has it, where a multimodal Gemma 3 has put a prefix before it (`language_model.model.`
- * up to transformers 4.51, `model.language_model.` since); undefined for what is no part of the text model, and for
- * `lm_head.weight`, which is the embedding again.
+ * A tensor's name as a text model has it; undefined for what is no part of the text model. Taken off are torch.compile's `_orig_mod.`,
+ * DataParallel's `module.` and the prefix of a multimodal model (`language_model.model.` up to transformers 4.51, `model.language_model.` since);
+ * put on is `model.`, which a model saved without its head lacks.
  */
 export function textTensorName(name: string): string | undefined {
-  const own = name.replace(/^(?:language_model\.model|model\.language_model)\./, "model.");
-  return /^model\.(?:embed_tokens|layers|norm)\./.test(own) ? own : undefined;
+  const own = name
+    .replaceAll("_orig_mod.", "")
+    .replace(/^module\./, "")
+    .replace(/^(?:language_model\.model|model\.language_model)\./, "model.")
+    .replace(/^language_model\.(?=lm_head\.)/, "")
+    .replace(/^(?=(?:embed_tokens|layers|norm)\.)/, "model.");
+  // Older files keep the rotary frequencies, which the config gives.
+  return /^(?:model\.(?:embed_tokens|layers|norm)|lm_head)\./.test(own) && !own.includes("rotary_emb.")
+    ? own
+    : undefined;
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
 import { listener, type OnProgress } from "../progress.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { gemma3ConfigJson } from "./config.ts";
+import { configJson } from "./config.ts";
 import { writeSafetensors } from "./safetensors.ts";
 
 /**
@@ -24,7 +24,7 @@ export async function writeCheckpoint(
   const onProgress = listener(options.onProgress);
   const { tokenizer, tokenizerConfig } = await checkpoint.tokenizer();
   const texts = {
-    "config.json": pretty(gemma3ConfigJson(checkpoint.config)),
+    "config.json": pretty(configJson(checkpoint.config)),
     "generation_config.json": pretty(await checkpoint.generationConfig()),
     "tokenizer.json": `${JSON.stringify(tokenizer)}\n`,
     "tokenizer_config.json": pretty(tokenizerConfig),

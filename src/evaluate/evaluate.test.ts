@@ -26,7 +26,6 @@ const shortest: LanguageModel = {
   name: "shortest",
   digest: "shortest",
   device: "cpu",
-  precision: "float32",
   parameterCount: 0,
   maxLength: 100,
   specialTokens: { pad: ["<pad>", 0], eos: ["<eos>", 1], bos: ["<bos>", 2] },

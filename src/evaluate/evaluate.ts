@@ -63,9 +63,9 @@ export async function evaluate(
   } finally {
     await cache.close();
   }
-  const { name, digest, device, precision, parameterCount, maxLength, specialTokens } = model;
+  const { name, digest, device, parameterCount, maxLength, specialTokens } = model;
   return {
-    model: { name, digest, device, precision, parameterCount, maxLength, specialTokens },
+    model: { name, digest, device, parameterCount, maxLength, specialTokens },
     limit: options.limit ?? null,
     ...(options.samples && { sampled: { count: options.samples, seed: options.seed ?? defaultSeed } }),
     ...(Object.keys(prompting).length > 0 && { prompting }),

@@ -5,10 +5,7 @@ import type { ChoiceTask, DataSource, GenerationTask, Metric, RollingTask, Row, 
 
 /** One model scored on some tasks. */
 export interface Evaluation {
-  readonly model: Pick<
-    LanguageModel,
-    "name" | "digest" | "device" | "precision" | "parameterCount" | "maxLength" | "specialTokens"
-  >;
+  readonly model: Pick<LanguageModel, "name" | "digest" | "device" | "parameterCount" | "maxLength" | "specialTokens">;
   /** As given: from 1 on the first so many documents, below 1 that share of them; null is all. */
   readonly limit: number | null;
   /** Where documents were drawn at random. */

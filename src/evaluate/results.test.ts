@@ -25,7 +25,6 @@ const model: Evaluation["model"] = {
   name: "made/up",
   digest: "d",
   device: "cpu",
-  precision: "float32",
   parameterCount: 268098176,
   maxLength: 32768,
   specialTokens: { pad: ["<pad>", 0], eos: ["<eos>", 1], bos: ["<bos>", 2] },

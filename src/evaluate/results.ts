@@ -76,7 +76,7 @@ function resultsFile(evaluation: Evaluation, hashes: Readonly<Record<string, str
       model: "prunelab",
       model_args: { pretrained: model.name },
       model_num_parameters: model.parameterCount,
-      model_dtype: model.precision,
+      model_dtype: "float32",
       model_revision: "",
       model_sha: "",
       batch_size: "auto",

@@ -19,7 +19,6 @@ export function scoredEvaluation(
       name,
       digest: name,
       device: "cpu",
-      precision: "float32",
       parameterCount: 1,
       maxLength: 1,
       specialTokens: { pad: ["", 0], eos: ["", 1], bos: ["", 2] },

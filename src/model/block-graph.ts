@@ -1,8 +1,8 @@
 /** The graph of one block whose weights are inputs, and what calibration asks of it: its linear layers' inputs and their statistics. */
-import type { Gemma3Config, LayerType } from "../checkpoint/config.ts";
-import { gemma3Tensors } from "../checkpoint/tensor-names.ts";
+import type { LayerType, ModelConfig } from "../checkpoint/config.ts";
+import { blockTensors } from "../checkpoint/tensor-names.ts";
 import { GraphBuilder, type Value } from "../onnx/graph.ts";
-import { type AttentionSpan, addBlock, addRotation } from "./gemma3-block.ts";
+import { type AttentionSpan, addBlock, addRotation, windowOf } from "./decoder.ts";
 
 // Shorter spans skip more keys, and make smaller matrix products; so do narrower panels of a Gram matrix.
 const spanTokens = 64;
@@ -26,12 +26,12 @@ export type BlockOutput = "hidden_out" | `${"input" | "sums" | "squares" | "gram
 /**
  * Builds the graph of one block, the same for all blocks of its type, for windows of `tokens` tokens. Inputs: `hidden` (float32
  * `[batch, tokens, hidden]`), `position_ids` (int64 `[batch, tokens]`), `mask` (float32 `[1, 1, tokens, tokens]`, added to attention's
- * scores), and the block's tensors by their names within it (`self_attn.q_proj.weight`; norm weights as 1 + w). Outputs: those asked for, all
+ * scores), and the block's tensors by their names within it (`self_attn.q_proj.weight`; norm weights as what they multiply by). Outputs: those asked for, all
  * float32: `hidden_out` `[batch, tokens, hidden]`, `input.…` `[batch × tokens, in]`, `sums.…` and `squares.…` `[in]`, `gram.…` `[in, in]`. Only
  * the inputs that they need are there. `skipFirst` leaves each window's first token out of all but `hidden_out`.
  */
 export function buildBlockGraph(
-  config: Gemma3Config,
+  config: ModelConfig,
   type: LayerType,
   tokens: number,
   outputs: readonly BlockOutput[],
@@ -41,27 +41,22 @@ export function buildBlockGraph(
   const hidden = graph.input("hidden", "float32", ["batch_size", tokens, config.hidden_size]);
   const positionIds = graph.input("position_ids", "int64", ["batch_size", tokens]);
   const shape = graph.op("Shape", [positionIds]);
-  const prefix = "model.layers.0.";
-  for (const { name, shape } of gemma3Tensors(config)) {
-    if (name.startsWith(prefix)) graph.input(name.slice(prefix.length), "float32", shape);
-  }
+  for (const { name, shape } of blockTensors(config)) graph.input(name, "float32", shape);
   const observed = (x: Value, columns: number) => {
     if (!skipFirst) return x;
-    const split = graph.op("Concat", [shape, graph.constant("int64", [columns])], { axis: 0 });
-    const rest = graph.slice(graph.op("Reshape", [x, split]), 1, 1);
-    return graph.op("Reshape", [rest, graph.constant("int64", [-1, columns])]);
+    return graph.reshape(graph.slice(graph.reshape(x, shape, columns), 1, 1), -1, columns);
   };
-  const sum = (x: Value) => graph.op("ReduceSum", [x, graph.constant("int64", [0])], { keepdims: 0 });
-  const out = addBlock(graph, graph.op("Reshape", [hidden, graph.constant("int64", [-1, config.hidden_size])]), {
+  const sum = (x: Value) => graph.op("ReduceSum", [x, graph.ints(0)], { keepdims: 0 });
+  const out = addBlock(graph, graph.reshape(hidden, -1, config.hidden_size), {
     config,
     tokens: shape,
-    weight: (name) => `${name}.weight`,
+    weight: (name) => name,
     rotate: addRotation(graph, config, shape, positionIds)(type),
     mask: graph.input("mask", "float32", [1, 1, tokens, tokens]),
-    spans: causalSpans(tokens, type === "full_attention" ? tokens : config.sliding_window),
-    onLinear: (name, x) => {
+    spans: causalSpans(tokens, windowOf(config, type) ?? tokens),
+    linear: (name, x, y) => {
       const wanted = outputs.filter((output) => output.endsWith(`.${name}`));
-      if (wanted.length === 0) return;
+      if (wanted.length === 0) return y;
       const columns = inputColumns(config, name);
       const seen = observed(x, columns);
       for (const output of wanted) {
@@ -74,21 +69,17 @@ export function buildBlockGraph(
         if (output.startsWith("gram."))
           graph.output(output, addGram(graph, seen, columns), "float32", [columns, columns]);
       }
+      return y;
     },
   });
   if (outputs.includes("hidden_out")) {
-    const split = graph.op("Concat", [shape, graph.constant("int64", [-1])], { axis: 0 });
-    graph.output("hidden_out", graph.op("Reshape", [out, split]), "float32", [
-      "batch_size",
-      tokens,
-      config.hidden_size,
-    ]);
+    graph.output("hidden_out", graph.reshape(out, shape, -1), "float32", ["batch_size", tokens, config.hidden_size]);
   }
-  return graph.encode(`gemma3-block-${type}`);
+  return graph.encode(`${config.model_type}-block-${type}`);
 }
 
 /** Columns of a linear layer's weight, by the layer's name within its block. */
-export function inputColumns(config: Gemma3Config, linear: string): number {
+export function inputColumns(config: ModelConfig, linear: string): number {
   if (linear === "self_attn.o_proj") return config.num_attention_heads * config.head_dim;
   return linear === "mlp.down_proj" ? config.intermediate_size : config.hidden_size;
 }
@@ -103,14 +94,14 @@ function causalSpans(tokens: number, window: number): AttentionSpan[] {
 
 /** xᵀ x of `x` `[rows, columns]` in panels of rows, each as far as its last diagonal element; zeros fill what is left. */
 function addGram(graph: GraphBuilder, x: Value, columns: number): Value {
-  const transposed = graph.op("Transpose", [x], { perm: [1, 0] });
+  const transposed = graph.transpose(x, 1, 0);
   const panels: Value[] = [];
   for (let from = 0; from < columns; from += panelColumns) {
     const to = Math.min(columns, from + panelColumns);
     const panel = graph.op("Gemm", [graph.slice(transposed, 0, from, to), graph.slice(transposed, 0, 0, to)], {
       transB: 1,
     });
-    panels.push(graph.op("Pad", [panel, graph.constant("int64", [0, 0, 0, columns - to])]));
+    panels.push(graph.op("Pad", [panel, graph.ints(0, 0, 0, columns - to)]));
   }
-  return graph.op("Concat", panels, { axis: 0 });
+  return graph.concat(panels, 0);
 }

@@ -2,9 +2,10 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { gemma3ConfigJson } from "../checkpoint/config.ts";
+import { configJson } from "../checkpoint/config.ts";
 import { listener, type OnProgress } from "../progress.ts";
-import { buildGemma3, weightsFile } from "./gemma3.ts";
+import { weightsFile } from "./decoder.ts";
+import { buildGraph } from "./graphs.ts";
 import { linkWeights } from "./weights.ts";
 
 /**
@@ -22,14 +23,14 @@ export async function exportModel(
 ): Promise<void> {
   const { tokenizer, tokenizerConfig } = await checkpoint.tokenizer();
   await linkWeights(checkpoint, join(folder, "onnx", weightsFile), listener(onProgress));
-  await writeFileAtomic(join(folder, "onnx", "model.onnx"), buildGemma3(checkpoint.config, "generate"));
+  await writeFileAtomic(join(folder, "onnx", "model.onnx"), buildGraph(checkpoint.config, "generate"));
   const json = (name: string, value: unknown) =>
     writeFileAtomic(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
   await json("tokenizer_config.json", tokenizerConfig);
   await json("tokenizer.json", tokenizer);
   await json("generation_config.json", await checkpoint.generationConfig());
   await json("config.json", {
-    ...gemma3ConfigJson(checkpoint.config),
+    ...configJson(checkpoint.config),
     "transformers.js_config": { dtype: "fp32", use_external_data_format: true },
   });
 }

@@ -1,5 +1,5 @@
 /** Greedy generation on the generation graph, several prompts at once, with its KV cache. */
-import type { Gemma3Config } from "../checkpoint/config.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
 import { type Feeds, float32, int64, type Session } from "../onnx/session.ts";
 
 // A prompt is read in pieces of this many tokens, since attention's matrices grow with the square.
@@ -33,7 +33,7 @@ export function batchPrompts(prompts: readonly (readonly number[])[]): number[][
  */
 export async function generateGreedily(
   session: Session,
-  config: Gemma3Config,
+  config: ModelConfig,
   prompts: readonly (readonly number[])[],
   { maxNewTokens, isDone }: { maxNewTokens: number; isDone: (newTokens: readonly number[]) => boolean },
 ): Promise<number[][]> {
@@ -83,7 +83,7 @@ export async function generateGreedily(
   }
 }
 
-function emptyPast(config: Gemma3Config, count: number): Feeds {
+function emptyPast(config: ModelConfig, count: number): Feeds {
   const empty = float32(new Float32Array(0), [count, config.num_key_value_heads, 0, config.head_dim]);
   const names = config.layer_types.flatMap((_, layer) => [`${layer}.key`, `${layer}.value`]);
   return Object.fromEntries(names.map((name) => [`past_key_values.${name}`, empty]));

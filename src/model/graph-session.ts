@@ -1,7 +1,7 @@
 /** Holds what one kind of work runs on, to score or to generate, one at a time, since each packs the weights into a copy of its own. */
-import type { Gemma3Config } from "../checkpoint/config.ts";
+import type { ModelConfig } from "../checkpoint/config.ts";
 import { type Device, openSession, type Session } from "../onnx/session.ts";
-import { buildGemma3, type Precision } from "./gemma3.ts";
+import { buildGraph } from "./graphs.ts";
 import { openScorer, releaseScorer, type Scorer } from "./score.ts";
 
 export interface GraphSession {
@@ -15,13 +15,12 @@ export interface GraphOptions {
   /** Gives the folder that holds the weights file. Asked at every opening, since the cache may have dropped it for other models. */
   readonly folder: () => Promise<string>;
   readonly device: Device;
-  readonly precision: Precision;
 }
 
 /** Opens the scoring graphs. */
-export async function openGraphSession(config: Gemma3Config, options: GraphOptions): Promise<GraphSession> {
-  const { device, precision } = options;
-  const openScoring = async () => await openScorer(config, { device, precision, folder: await options.folder() });
+export async function openGraphSession(config: ModelConfig, options: GraphOptions): Promise<GraphSession> {
+  const { device } = options;
+  const openScoring = async () => await openScorer(config, { device, folder: await options.folder() });
   let scorer: Scorer | undefined = await openScoring();
   let generator: Session | undefined;
   let last: Promise<unknown> = Promise.resolve();
@@ -51,7 +50,7 @@ export async function openGraphSession(config: Gemma3Config, options: GraphOptio
         if (!generator) {
           await close();
           const folder = await options.folder();
-          generator = await openSession(buildGemma3(config, "generate", precision), { folder, device });
+          generator = await openSession(buildGraph(config, "generate"), { folder, device });
         }
         return await work(generator);
       }),

@@ -39,8 +39,6 @@ export interface LanguageModel {
   readonly digest: string;
   /** ONNX Runtime's name of what it runs on. */
   readonly device: string;
-  /** What linear layers and the head compute in. */
-  readonly precision: string;
   readonly parameterCount: number;
   /** Longest input in tokens. */
   readonly maxLength: number;

@@ -139,45 +139,6 @@ test("says which devices there are, and what one that is not there needs", async
   });
 });
 
-test("in int8 answers are near float32's and kept apart, or the processor is refused", async () => {
-  const checkpoint = await openCheckpointFile(tinyModel);
-  const requests = ["a", "The cat sat", "x ".repeat(60)].map((context) => ({ context, continuation: " magnitude is" }));
-  const [exact, refusal] = [
-    await model.loglikelihood(requests),
-    /^this processor cannot multiply in int8 without overflow/,
-  ];
-  const rounded = await loadLanguageModel(checkpoint, { precision: "int8" }).catch((error: Error) => error);
-  // What an x86 without VNNI is told.
-  if (rounded instanceof Error) return assert.match(rounded.message, refusal);
-  const kept = new Map<string, readonly Loglikelihood[]>();
-  const journal: Journal<Loglikelihood> = {
-    get: (key) => kept.get(key),
-    add: async (key, answers) => void kept.set(key, answers),
-  };
-  const near = await rounded.loglikelihood(requests, { journal });
-  const [written] = await rounded.generateUntil([{ context: "The cat", until: [], maxNewTokens: 5 }]);
-  await rounded.release();
-  await model.loglikelihood(requests, { journal });
-  assert.equal(kept.size, 2);
-  assert.notEqual(written, "");
-  for (const [i, { sum }] of exact.entries()) {
-    const difference = Math.abs(sum - near[i]!.sum);
-    assert.ok(difference > 0 && difference < -0.01 * sum, `request ${i}: ${sum} in float32, ${near[i]!.sum} in int8`);
-  }
-});
-
-test("refuses an unknown precision, and int8 on a GPU", async () => {
-  const checkpoint = await openCheckpointFile(tinyModel);
-  await assert.rejects(loadLanguageModel(checkpoint, { precision: "int4" as "int8" }), {
-    name: "PrunelabError",
-    message: "unknown precision: int4; choose one of float32, int8",
-  });
-  await assert.rejects(loadLanguageModel(checkpoint, { precision: "int8", device: "webgpu" }), {
-    name: "PrunelabError",
-    message: "int8 is for the CPU: device webgpu; choose float32, or device cpu",
-  });
-});
-
 const skipWithoutGpu = process.env.VK_ICD_FILENAMES
   ? false
   : "set VK_ICD_FILENAMES to SwiftShader's vk_swiftshader_icd.json";

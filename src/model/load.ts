@@ -8,10 +8,8 @@ import type { Device } from "../onnx/session.ts";
 import { listener, type OnProgress } from "../progress.ts";
 import { readChatTemplate } from "./chat-template.ts";
 import { encodeRequest, type ScoredSequence } from "./encode.ts";
-import { type Precision, precisions } from "./gemma3.ts";
 import { batchPrompts, generateGreedily } from "./generate.ts";
 import { openGraphSession } from "./graph-session.ts";
-import { checkInt8 } from "./int8-linear.ts";
 import type { AskOptions, GenerationRequest, LanguageModel, Loglikelihood } from "./language-model.ts";
 import { rollingWindows } from "./rolling.ts";
 import { computePrefix, scoreTrees, type TokenScore } from "./score.ts";
@@ -27,45 +25,32 @@ const defaultMaxNewTokens = 256;
 export interface LoadOptions {
   /** `"cpu"` (the default), `"webgpu"`, `"cuda"`, `"dml"` or `"coreml"`, through ONNX Runtime. */
   readonly device?: Device;
-  /**
-   * `"float32"` (the default), or `"int8"`: linear layers and the scoring head multiply in 8 bits, on the CPU, faster and with answers that differ
-   * here and there.
-   */
-  readonly precision?: Precision;
   readonly onProgress?: OnProgress;
 }
 
 /**
  * Loads a checkpoint to score with: writes its weights to the cache where they are not there yet, and opens a session on them. Memory: about 7
- * bytes a weight in float32. Call `release()` when done.
+ * bytes a weight. Call `release()` when done.
  *
  * @throws PrunelabError when the checkpoint cannot be read, the cache cannot be written or the device is not there.
  */
 export async function loadLanguageModel(
   checkpoint: Checkpoint,
-  { device = "cpu", precision = "float32", onProgress }: LoadOptions = {},
+  { device = "cpu", onProgress }: LoadOptions = {},
 ): Promise<LanguageModel> {
   const { config } = checkpoint;
   const files = await checkpoint.tokenizer();
   const tokenizer = loadTokenizer(files);
   const chatTemplate = readChatTemplate(files, tokenizer.specialTokens);
-  if (!precisions.includes(precision)) {
-    throw new PrunelabError(`unknown precision: ${precision}; choose one of ${precisions.join(", ")}`);
-  }
-  if (precision === "int8") {
-    if (device !== "cpu")
-      throw new PrunelabError(`int8 is for the CPU: device ${device}; choose float32, or device cpu`);
-    await checkInt8();
-  }
   const { eos_token_id } = await checkpoint.generationConfig();
   const digest = await checkpoint.digest();
-  const folder = () => weightsFolder(checkpoint, listener(onProgress), precision);
-  const graph = await openGraphSession(config, { folder, device, precision });
+  const folder = () => weightsFolder(checkpoint, listener(onProgress));
+  const graph = await openGraphSession(config, { folder, device });
   const maxLength = config.max_position_embeddings;
   const endTokens = new Set([tokenizer.specialTokens.eos[1], ...[eos_token_id].flat()]);
 
   // What answers depend on beside the weights and tokens.
-  const engine = `${precision} ${device === "cpu" ? "" : `${device} `}${packageVersion()}`;
+  const engine = `float32 ${device === "cpu" ? "" : `${device} `}${packageVersion()}`;
 
   async function scoreSequences(
     sequences: readonly ScoredSequence[],
@@ -101,7 +86,6 @@ export async function loadLanguageModel(
     name: checkpoint.name,
     digest,
     device,
-    precision,
     parameterCount: [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
     maxLength,
     specialTokens: tokenizer.specialTokens,
@@ -219,7 +203,7 @@ function sumTargets(pack: Pack, scores: readonly (readonly TokenScore[])[]): Log
   });
 }
 
-/** What an answer depends on, but for the weights: precision, device, the program's version, and tokens. */
+/** What an answer depends on, but for the weights: device, the program's version, and tokens. */
 function packKey(engine: string, pack: Pack, sequences: readonly ScoredSequence[], skipped: number): string {
   const lines = pack.requests.map((request) => {
     const { tokens, start } = sequences[request]!;

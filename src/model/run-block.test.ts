@@ -6,8 +6,8 @@ import { openCheckpointFile } from "../checkpoint/open.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
 import { float32, int64, openSession } from "../onnx/session.ts";
 import { buildBlockGraph, linearInputs } from "./block-graph.ts";
-import { buildGemma3 } from "./gemma3.ts";
-import { addNorm } from "./gemma3-block.ts";
+import { addNorm } from "./decoder.ts";
+import { buildGraph } from "./graphs.ts";
 import { advance, embedWindows, openBlock, readBlock } from "./run-block.ts";
 import { weightsFolder } from "./weights.ts";
 
@@ -48,7 +48,7 @@ test("block after block gives what the whole model gives", async () => {
     norm: float32(norm, [columns]),
   });
 
-  const whole = await openSession(buildGemma3(config, "generate"), { folder: await weightsFolder(checkpoint) });
+  const whole = await openSession(buildGraph(config, "generate"), { folder: await weightsFolder(checkpoint) });
   const empty = float32(new Float32Array(0), [3, config.num_key_value_heads, 0, config.head_dim]);
   const feeds = Object.fromEntries(
     config.layer_types.flatMap((_, n) => ["key", "value"].map((what) => [`past_key_values.${n}.${what}`, empty])),

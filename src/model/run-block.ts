@@ -1,11 +1,11 @@
 /** Runs windows of tokens through one block at a time, with that block's weights alone in memory. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { Gemma3Config, LayerType } from "../checkpoint/config.ts";
+import type { LayerType, ModelConfig } from "../checkpoint/config.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
-import { gemma3Tensors, isNorm } from "../checkpoint/tensor-names.ts";
+import { blockTensors, embeddingName, weightOffset } from "../checkpoint/tensor-names.ts";
 import { type Feeds, float32, int64, type Outputs, openSession, type Session } from "../onnx/session.ts";
 import { type BlockOutput, buildBlockGraph } from "./block-graph.ts";
-import { embeddingScale } from "./gemma3.ts";
+import { embeddingScale, windowOf } from "./decoder.ts";
 
 /** What goes from block to block: `[windows, tokens, hidden]`. */
 export interface HiddenStates {
@@ -15,7 +15,7 @@ export interface HiddenStates {
   readonly tokens: number;
 }
 
-/** A block's tensors, by their names within it (`mlp.up_proj.weight`); norm weights are 1 + w. */
+/** A block's tensors, by their names within it (`mlp.up_proj.weight`); norm weights are what they multiply by. */
 export type BlockWeights = Map<string, Float32Array>;
 
 /** Tokens that go through a block together: large enough for matrix products at full speed. */
@@ -28,7 +28,7 @@ export async function embedWindows(
   windows: readonly (readonly number[])[],
 ): Promise<HiddenStates> {
   const { config } = checkpoint;
-  const embedding = (await checkpoint.read("model.embed_tokens.weight")).data;
+  const embedding = (await checkpoint.read(embeddingName)).data;
   const columns = config.hidden_size;
   const tokens = windows[0]?.length ?? 0;
   const data = new Float32Array(windows.length * tokens * columns);
@@ -43,13 +43,13 @@ export async function embedWindows(
 
 /** Reads a block's tensors. */
 export async function readBlock(checkpoint: Checkpoint, layer: number): Promise<BlockWeights> {
-  const prefix = `model.layers.${layer}.`;
+  const { config } = checkpoint;
   const weights: BlockWeights = new Map();
-  for (const { name } of gemma3Tensors(checkpoint.config)) {
-    if (!name.startsWith(prefix)) continue;
-    const values = bf16ToFloat32((await checkpoint.read(name)).data);
-    if (isNorm(name)) for (let index = 0; index < values.length; index++) values[index]! += 1;
-    weights.set(name.slice(prefix.length), values);
+  for (const { name } of blockTensors(config)) {
+    const values = bf16ToFloat32((await checkpoint.read(`model.layers.${layer}.${name}`)).data);
+    const offset = weightOffset(config, name);
+    if (offset !== 0) for (let index = 0; index < values.length; index++) values[index]! += offset;
+    weights.set(name, values);
   }
   return weights;
 }
@@ -70,12 +70,12 @@ export interface Block {
 }
 
 export function openBlock(
-  config: Gemma3Config,
+  config: ModelConfig,
   outputs: readonly BlockOutput[],
   options: { readonly skipFirst?: boolean } = {},
 ): Block {
   const sessions = new Map<string, Promise<Session>>();
-  const shapes = new Map(gemma3Tensors(config).map(({ name, shape }) => [name, shape]));
+  const shapes = new Map(blockTensors(config).map(({ name, shape }) => [name, shape]));
   const sessionFor = (type: LayerType, tokens: number) => {
     const key = `${type} ${tokens}`;
     const session = sessions.get(key) ?? openSession(buildBlockGraph(config, type, tokens, outputs, options));
@@ -87,10 +87,10 @@ export function openBlock(
       const type = config.layer_types[layer]!;
       const session = await sessionFor(type, tokens);
       const feeds: Feeds = {
-        mask: causalMask(tokens, type === "full_attention" ? tokens : config.sliding_window),
+        mask: causalMask(tokens, windowOf(config, type) ?? tokens),
       };
       for (const [name, values] of weights) {
-        if (session.inputNames.includes(name)) feeds[name] = float32(values, shapes.get(`model.layers.0.${name}`)!);
+        if (session.inputNames.includes(name)) feeds[name] = float32(values, shapes.get(name)!);
       }
       const columns = config.hidden_size;
       const batch = Math.max(1, Math.floor(batchTokens / tokens));

@@ -1,12 +1,13 @@
 /** Runs token trees through the scoring graphs: trees in, log-probabilities of their targets out. */
-import type { Gemma3Config, LayerType } from "../checkpoint/config.ts";
+import type { LayerType, ModelConfig } from "../checkpoint/config.ts";
 import { type Feeds, float32, int64, openSession, type Session, type SessionOptions } from "../onnx/session.ts";
-import { buildGemma3, type Precision } from "./gemma3.ts";
+import { layerTypesOf, windowOf } from "./decoder.ts";
+import { buildGraph } from "./graphs.ts";
 import type { TokenTree } from "./token-tree.ts";
 
-/** A model that scores: its blocks and its head, the two graphs `score` and `score-head` of gemma3.ts. */
+/** A model that scores: its blocks and its head, the two graphs `score` and `score-head` of graphs.ts. */
 export interface Scorer {
-  readonly config: Gemma3Config;
+  readonly config: ModelConfig;
   readonly blocks: Session;
   readonly head: Session;
 }
@@ -37,13 +38,10 @@ const headRows = 192;
 const masked = -1e9;
 
 /** Opens both graphs. `options.folder` holds the weights file. */
-export async function openScorer(
-  config: Gemma3Config,
-  { precision, ...options }: SessionOptions & { readonly precision?: Precision },
-): Promise<Scorer> {
-  const blocks = await openSession(buildGemma3(config, "score", precision), options);
+export async function openScorer(config: ModelConfig, options: SessionOptions): Promise<Scorer> {
+  const blocks = await openSession(buildGraph(config, "score"), options);
   try {
-    const head = await openSession(buildGemma3(config, "score-head", precision), options);
+    const head = await openSession(buildGraph(config, "score-head"), options);
     return { config, blocks, head };
   } catch (error) {
     await blocks.release();
@@ -123,14 +121,15 @@ async function runBlocks(
       full_attention: columnsAfter(cache, tree, from, to, "full_attention"),
       sliding_attention: columnsAfter(cache, tree, from, to, "sliding_attention"),
     };
-    const mask = (type: LayerType, window: number) =>
-      float32(treeMask(tree, from, to, now[type], window), [1, 1, count, now[type].length]);
+    const masks = layerTypesOf(config).map((type) => {
+      const window = windowOf(config, type) ?? Number.POSITIVE_INFINITY;
+      return [`mask.${type}`, float32(treeMask(tree, from, to, now[type], window), [1, 1, count, now[type].length])];
+    });
     const positions = Array.from({ length: count }, (_, i) => i).filter((i) => targetsOf[from + i]!.length > 0);
     const feeds: Feeds = {
       input_ids: int64(tree.tokens.slice(from, to), [1, count]),
       position_ids: int64(tree.depths.slice(from, to), [1, count]),
-      "mask.full_attention": mask("full_attention", Number.POSITIVE_INFINITY),
-      "mask.sliding_attention": mask("sliding_attention", config.sliding_window),
+      ...Object.fromEntries(masks),
       // ONNX Runtime gives the highest of each of no rows a wrong shape.
       positions: positions.length > 0 ? int64(positions, [positions.length]) : int64([0], [1]),
       ...cache.feeds,
@@ -187,13 +186,13 @@ function treeMask(tree: TokenTree, from: number, to: number, columns: readonly C
 
 /** The cache for the nodes from `next` on. Sliding layers keep only what a later node can still see. */
 function nextCache(
-  config: Gemma3Config,
+  config: ModelConfig,
   tree: TokenTree,
   next: number,
   columns: Record<LayerType, readonly Column[]>,
   outputs: Awaited<ReturnType<Session["run"]>>,
 ): Cache {
-  const window = config.sliding_window;
+  const window = config.sliding_window ?? 0;
   const needed = new Set<number>();
   let shallowest = tree.depths[next] ?? tree.depths.at(-1)! + 1;
   for (let node = next; node < tree.tokens.length; node++) {
@@ -236,7 +235,7 @@ function selectColumns(data: Float32Array, dims: readonly number[], kept: readon
   return float32(selected, [batch, heads, kept.length, size]);
 }
 
-function emptyCache(config: Gemma3Config): Cache {
+function emptyCache(config: ModelConfig): Cache {
   const empty = float32(new Float32Array(0), [1, config.num_key_value_heads, 0, config.head_dim]);
   return {
     feeds: Object.fromEntries(cacheNames(config).map((name) => [`past_key_values.${name}`, empty])),
@@ -245,6 +244,6 @@ function emptyCache(config: Gemma3Config): Cache {
 }
 
 /** `N.key` and `N.value` for each layer N. */
-function cacheNames(config: Gemma3Config): string[] {
+function cacheNames(config: ModelConfig): string[] {
   return config.layer_types.flatMap((_, layer) => [`${layer}.key`, `${layer}.value`]);
 }

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { tinyModel } from "../base/testing.test-helper.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
-import { weightBytes, weightLayout, weightsFile } from "./gemma3.ts";
+import { weightBytes, weightLayout, weightsFile } from "./decoder.ts";
 import { weightsFolder } from "./weights.ts";
 
 test("the weights file holds every tensor in float32 at its place, norms as 1 + w, and nothing behind", async () => {

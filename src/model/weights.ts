@@ -4,36 +4,24 @@ import { basename, dirname, join } from "node:path";
 import { createFileAtomic } from "../base/atomic.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
-import { isNorm } from "../checkpoint/tensor-names.ts";
+import { weightOffset } from "../checkpoint/tensor-names.ts";
 import { cacheFolder } from "../hub/cache-folder.ts";
 import { withLock } from "../hub/lock.ts";
-import type { WeightLayout } from "../onnx/graph.ts";
 import type { OnProgress } from "../progress.ts";
-import { type Precision, weightBytes, weightLayout, weightsFile } from "./gemma3.ts";
-import { int8File, int8Layout, roundWeight, rowsOf } from "./int8-weights.ts";
+import { weightBytes, weightLayout, weightsFile } from "./decoder.ts";
 
 // A dense model and a pruned one beside it; each takes four bytes a weight, 1.07 GB for Gemma 3 270M.
 const keptModels = 2;
 const chunkElements = 1 << 22;
 
-/** A folder that holds the weights of this checkpoint as {@link weightsFile}, for int8 also as {@link int8File}; written where one is missing. */
-export async function weightsFolder(
-  checkpoint: Checkpoint,
-  onProgress?: OnProgress,
-  precision: Precision = "float32",
-): Promise<string> {
-  const { config } = checkpoint;
+/** A folder that holds the weights of this checkpoint as {@link weightsFile}; written if it is missing. */
+export async function weightsFolder(checkpoint: Checkpoint, onProgress?: OnProgress): Promise<string> {
   const models = cacheFolder("weights");
   const folder = join(models, await checkpoint.digest());
-  const isWhole = async (file: string, layout: WeightLayout) =>
-    (await stat(join(folder, file)).catch(() => undefined))?.size === weightBytes(layout);
+  const path = join(folder, weightsFile);
   await withLock(folder, async () => {
-    if (!(await isWhole(weightsFile, weightLayout(config)))) {
-      await writeWeights(checkpoint, join(folder, weightsFile), onProgress);
-    }
-    if (precision === "int8" && !(await isWhole(int8File, int8Layout(config)))) {
-      await writeInt8(checkpoint, join(folder, int8File), onProgress);
-    }
+    const size = (await stat(path).catch(() => undefined))?.size;
+    if (size !== weightBytes(weightLayout(checkpoint.config))) await writeWeights(checkpoint, path, onProgress);
     const now = new Date();
     await utimes(folder, now, now);
   });
@@ -57,27 +45,6 @@ async function removeTemporary(path: string): Promise<void> {
   }
 }
 
-async function writeInt8(checkpoint: Checkpoint, path: string, onProgress?: OnProgress): Promise<void> {
-  await removeTemporary(path);
-  const layout = int8Layout(checkpoint.config);
-  const total = weightBytes(layout);
-  await createFileAtomic(path, async (file) => {
-    for (const { name, shape } of checkpoint.tensors.values()) {
-      const parts = rowsOf(name, shape, checkpoint.config);
-      if (parts.length === 0) continue;
-      const { data } = await checkpoint.read(name);
-      const columns = shape[1]!;
-      for (const { weight, from, to } of parts) {
-        const { integers, scales } = roundWeight(data.subarray(from * columns, to * columns), to - from, columns);
-        const { offset } = layout.get(`${weight}.scales`)!;
-        await file.write(integers, 0, integers.byteLength, layout.get(`${weight}.integers`)!.offset);
-        await file.write(new Uint8Array(scales.buffer), 0, scales.byteLength, offset);
-        onProgress?.({ step: "round weights", done: offset + scales.byteLength, total, unit: "bytes" });
-      }
-    }
-  });
-}
-
 async function writeWeights(checkpoint: Checkpoint, path: string, onProgress?: OnProgress): Promise<void> {
   await removeTemporary(path);
   const layout = weightLayout(checkpoint.config);
@@ -85,11 +52,12 @@ async function writeWeights(checkpoint: Checkpoint, path: string, onProgress?: O
   await createFileAtomic(path, async (file) => {
     const chunk = new Float32Array(chunkElements);
     for (const [name, { offset }] of layout) {
+      const plus = weightOffset(checkpoint.config, name);
       const { data } = await checkpoint.read(name);
       for (let start = 0; start < data.length; start += chunkElements) {
         const part = data.subarray(start, start + chunkElements);
         const values = bf16ToFloat32(part, chunk.subarray(0, part.length));
-        if (isNorm(name)) for (let i = 0; i < values.length; i++) values[i]! += 1;
+        if (plus !== 0) for (let i = 0; i < values.length; i++) values[i]! += plus;
         const at = offset + start * 4;
         await file.write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 0, values.byteLength, at);
         onProgress?.({ step: "assemble weights", done: at + values.byteLength, total, unit: "bytes" });

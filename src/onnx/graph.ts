@@ -15,15 +15,11 @@ export interface ExternalWeight {
   readonly shape: readonly number[];
   /** Bytes from the start of the file. */
   readonly offset: number;
-  /** `"float32"` unless given. */
-  readonly type?: "float32" | "int8";
-  /** The graph's data file unless given. */
-  readonly file?: string;
 }
 
-/** Bytes that a weight takes in its file. */
-export function bytesOfWeight({ shape, type }: Pick<ExternalWeight, "shape" | "type">): number {
-  return elementCount(shape) * (type === "int8" ? 1 : 4);
+/** Bytes that a weight takes in its file, in float32. */
+export function bytesOfWeight({ shape }: Pick<ExternalWeight, "shape">): number {
+  return elementCount(shape) * 4;
 }
 
 /** By tensor name. */
@@ -49,7 +45,7 @@ export function placeWeights(
 export type Attribute = number | string | readonly number[] | { readonly float: number };
 
 // TensorProto.DataType and AttributeProto.AttributeType of onnx.proto3.
-const dataType: Record<ElementType | "int8", number> = { float32: 1, int8: 3, int64: 7, bool: 9, float64: 11 };
+const dataType: Record<ElementType, number> = { float32: 1, int64: 7, bool: 9, float64: 11 };
 const attributeType = { float: 1, int: 2, string: 3, ints: 7 };
 
 const irVersion = 9;
@@ -105,13 +101,13 @@ export class GraphBuilder {
   weight(name: string): Value {
     const weight = this.weights.get(name);
     if (!weight) throw new Error(`internal: weight not in the layout: ${name}`);
-    const { shape, offset, type = "float32", file = this.dataFile } = weight;
-    const entries = { location: file, offset: String(offset), length: String(bytesOfWeight(weight)) };
+    const { shape, offset } = weight;
+    const entries = { location: this.dataFile, offset: String(offset), length: String(bytesOfWeight(weight)) };
     this.initializers.set(
       name,
       message(
         shape.map((size) => int(1, size)),
-        int(2, dataType[type]),
+        int(2, dataType.float32),
         text(8, name),
         Object.entries(entries).map(([key, value]) => bytes(13, message(text(1, key), text(2, value)))),
         int(14, 1),
@@ -163,9 +159,51 @@ export class GraphBuilder {
     return outputs;
   }
 
+  /** A constant list of integers, as shapes and axes are given. */
+  ints(...values: number[]): Value {
+    return this.constant("int64", values);
+  }
+
+  /** A constant integer. */
+  int(value: number): Value {
+    return this.constant("int64", [value], []);
+  }
+
+  /** A constant number. */
+  float(value: number): Value {
+    return this.constant("float32", [value], []);
+  }
+
+  concat(values: readonly Value[], axis: number): Value {
+    return this.op("Concat", values, { axis });
+  }
+
+  transpose(x: Value, ...perm: number[]): Value {
+    return this.op("Transpose", [x], { perm });
+  }
+
+  /** Sizes as ONNX's Reshape takes them (0 as before, -1 what is left), or values that hold some of them, int64 `[n]`. */
+  reshape(x: Value, ...sizes: readonly (number | Value)[]): Value {
+    const parts: Value[] = [];
+    let run: number[] = [];
+    const endRun = () => {
+      if (run.length > 0) parts.push(this.ints(...run));
+      run = [];
+    };
+    for (const size of sizes) {
+      if (typeof size === "number") run.push(size);
+      else {
+        endRun();
+        parts.push(size);
+      }
+    }
+    endRun();
+    return this.op("Reshape", [x, parts.length === 1 ? parts[0]! : this.concat(parts, 0)]);
+  }
+
   /** Adds the part of `x` from `from` to `to`, exclusive, along one axis; to the end unless given. */
   slice(x: Value, axis: number, from: number, to: number = Number.MAX_SAFE_INTEGER): Value {
-    return this.op("Slice", [x, ...[from, to, axis].map((value) => this.constant("int64", [value]))]);
+    return this.op("Slice", [x, ...[from, to, axis].map((value) => this.ints(value))]);
   }
 
   /** The ONNX model, encoded: what its outputs need, and no more. */

@@ -1,0 +1,21 @@
+/** The order of the rows of `q_proj` and `k_proj` in Llama's GGUF files, where llama.cpp rotates neighbouring rows of a head against each other. */
+
+/** Rows as GGUF has them → as Hugging Face has them, a head's first half before its second. Also of a bias, as rows of one column. */
+export function unpairRows(data: Uint16Array, rows: number, headDim: number): Uint16Array {
+  return reorder(data, rows, headDim, (own) => 2 * (own % (headDim / 2)) + Math.floor(own / (headDim / 2)));
+}
+
+/** The inverse. */
+export function pairRows(data: Uint16Array, rows: number, headDim: number): Uint16Array {
+  return reorder(data, rows, headDim, (own) => (own % 2) * (headDim / 2) + Math.floor(own / 2));
+}
+
+function reorder(data: Uint16Array, rows: number, headDim: number, source: (own: number) => number): Uint16Array {
+  const columns = data.length / rows;
+  const result = new Uint16Array(data.length);
+  for (let row = 0; row < rows; row++) {
+    const from = (row - (row % headDim) + source(row % headDim)) * columns;
+    result.set(data.subarray(from, from + columns), row * columns);
+  }
+  return result;
+}
