@@ -4,7 +4,6 @@ import {
   closeSync,
   fchmodSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   realpathSync,
   renameSync,
@@ -13,6 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { makeFolder } from "../../src/base/atomic.ts";
 import { messageOf } from "../errors.ts";
 import { type Cell, FIRST_MINOR_WITH_IDS, isJsonType, isObject, type Notebook, type Output } from "./notebook.ts";
 import { RunError } from "./run-error.ts";
@@ -63,7 +63,7 @@ export function openNotebookFile(path: string): NotebookFile {
 export function checkWritable(path: string): void {
   const target = realpath(path);
   try {
-    mkdirSync(dirname(target), { recursive: true });
+    makeFolder(dirname(target));
     const found = statSync(target, { throwIfNoEntry: false });
     if (found?.isDirectory()) throw new Error("a folder of that name is in the way");
     if (found && (found.mode & 0o222) === 0) throw new Error("the file is read-only");

@@ -1,8 +1,9 @@
 /** Writes and removes the kernelspec, the folder by which Jupyter finds a kernel. */
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { makeFolder } from "../../src/base/atomic.ts";
 import { builtFile } from "../../src/base/package-root.ts";
 import { KernelError, messageOf } from "../errors.ts";
 import { jupyterDataFolder } from "./jupyter-paths.ts";
@@ -37,7 +38,7 @@ ${HELP}
     metadata: { debugger: false },
   };
   try {
-    mkdirSync(place.folder, { recursive: true });
+    makeFolder(place.folder);
     writeFileSync(join(place.folder, "kernel.json"), `${JSON.stringify(spec, undefined, 2)}\n`);
     copyLogos(place.folder);
   } catch (error) {

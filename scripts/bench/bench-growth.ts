@@ -36,9 +36,9 @@ if (values.help) console.log(help);
 else await bench();
 
 async function bench(): Promise<void> {
-  const lengths = values.lengths.split(",").map((text) => parseWhole("--lengths", text));
-  const counts = values.counts.split(",").map((text) => parseWhole("--counts", text));
-  const short = parseWhole("--short", values.short);
+  const lengths = values.lengths.split(",").map((text) => parseWhole(text, "--lengths"));
+  const counts = values.counts.split(",").map((text) => parseWhole(text, "--counts"));
+  const short = parseWhole(values.short, "--short");
   const model = await loadLanguageModel(await openCheckpoint(values.model));
   await score(model, 8, 64);
   console.log("| tokens of a document | documents | ms a document | GB at most |\n|---:|---:|---:|---:|");

@@ -71,7 +71,7 @@ async function bench(): Promise<void> {
     if (heldOut) {
       row.push((await perplexity(model, heldOut.windows, { onProgress })).toFixed(3));
     } else {
-      const limit = parseWhole("--windows", values.windows);
+      const limit = parseWhole(values.windows, "--windows");
       row.push((await wikitextPerplexity(model, { limit, onProgress })).perplexity.toFixed(3));
       const evaluation = await evaluate(model, tasks, { limit: parseLimit(values.limit), onProgress });
       reference ??= evaluation;

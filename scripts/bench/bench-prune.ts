@@ -13,7 +13,7 @@ import { linearLayers, planPruning, type WeightOptions } from "../../src/prune/o
 import { allocateWeights } from "../../src/prune/shared-weights.ts";
 import { tensorsInScope } from "../../src/prune/sparsity.ts";
 import { explainErrors } from "../cli/explain-error.ts";
-import { parseWhole } from "../cli/options.ts";
+import { wholeFrom } from "../cli/options.ts";
 
 const help = `usage: npm run bench:prune -- [options]
 
@@ -48,8 +48,8 @@ if (values.help) console.log(help);
 else await bench(values.model === undefined ? null : await openCheckpointFile(values.model));
 
 async function bench(checkpoint: Checkpoint | null): Promise<void> {
-  const threads = parseWhole("--threads", values.threads, 1);
-  const runs = parseWhole("--runs", values.runs, 1);
+  const threads = wholeFrom(1)(values.threads, "--threads");
+  const runs = wholeFrom(1)(values.runs, "--runs");
   const infos = checkpoint ? tensorsInScope(checkpoint, linearLayers) : shapesOf270M();
   const weights = await allocateWeights(infos, { threads });
   const bytes = 2 * infos.reduce((sum, { shape }) => sum + elementCount(shape), 0);

@@ -13,7 +13,7 @@ import { TreeBuilder } from "../../src/model/token-tree.ts";
 import { weightsFolder } from "../../src/model/weights.ts";
 import { openSession } from "../../src/onnx/session.ts";
 import { explainErrors } from "../cli/explain-error.ts";
-import { parseWhole } from "../cli/options.ts";
+import { wholeFrom } from "../cli/options.ts";
 import { matrixProductRate } from "./matrix-product.ts";
 
 const cardTasks = [
@@ -108,7 +108,7 @@ async function bench(): Promise<void> {
 
 async function medianOfOurs(work: string): Promise<Run> {
   const runs: Run[] = [];
-  const count = parseWhole("--runs", values.runs, 1);
+  const count = wholeFrom(1)(values.runs, "--runs");
   for (let run = 0; run < count; run++) {
     const folder = join(work, `ours-${run}`);
     const command = [

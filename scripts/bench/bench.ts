@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { duration } from "../../src/base/duration.ts";
 import { PrunelabError } from "../../src/errors.ts";
 import { explainErrors } from "../cli/explain-error.ts";
-import { parseWhole } from "../cli/options.ts";
+import { wholeFrom } from "../cli/options.ts";
 import { matrixProductRate } from "./matrix-product.ts";
 
 const help = `usage: npm run bench -- [--runs <n>] [options of prunelab card]
@@ -30,7 +30,7 @@ async function main(args: string[]): Promise<void> {
     options: { runs: { type: "string", default: "3" }, help: { type: "boolean", short: "h" } },
   });
   if (values.help) return console.log(help);
-  const count = parseWhole("--runs", String(values.runs), 1);
+  const count = wholeFrom(1)(String(values.runs), "--runs");
   const passedOn = tokens.flatMap((token) =>
     token.kind === "option" && token.name !== "runs"
       ? [token.rawName, ...(token.value === undefined ? [] : [token.value])]

@@ -4,11 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { PrunelabError } from "../../src/errors.ts";
-import { runCache } from "./cache.ts";
+import { cache } from "./cache.ts";
+import { runCommand, UsageError } from "./command.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "prunelab-cache-command-"));
 process.env.PRUNELAB_CACHE = folder;
 test.after(() => rm(folder, { recursive: true }));
+
+const runCache = (args: string[]) => runCommand("cache", cache, args);
 
 /** What the command prints. */
 async function output(t: test.TestContext, ...args: string[]): Promise<string> {
@@ -39,9 +42,16 @@ test("lists with sizes and a total, clears by name and by kind", async (t) => {
   assert.match(await output(t), /nothing is cached/);
 });
 
+test("as JSON for another program", async (t) => {
+  await mkdir(join(folder, "answers"), { recursive: true });
+  await writeFile(join(folder, "answers", "j.jsonl"), "x".repeat(20));
+  const [entry] = JSON.parse(await output(t, "--json"));
+  assert.deepEqual([entry.kind, entry.name, entry.bytes], ["answers", "j.jsonl", 20]);
+});
+
 test("tells its usage, and refuses what it does not know", async (t) => {
   assert.match(await output(t, "--help"), /^usage: prunelab cache/);
   await assert.rejects(runCache(["clean"]), PrunelabError);
   await assert.rejects(runCache(["list", "x"]), PrunelabError);
-  await assert.rejects(runCache(["--nonsense"]), { code: "ERR_PARSE_ARGS_UNKNOWN_OPTION" });
+  await assert.rejects(runCache(["--nonsense"]), UsageError);
 });

@@ -1,29 +1,31 @@
 /** `prunelab cache`: lists what is cached, or clears it. */
-import { parseArgs } from "node:util";
 import { PrunelabError } from "../../src/errors.ts";
 import { type CacheEntry, cacheEntries, cacheFolder, cacheKinds, clearCache } from "../../src/hub/cache-folder.ts";
+import { type Command, defineCommand, type Result } from "./command.ts";
 
-const help = `usage: prunelab cache [list]
-       prunelab cache clear [name…]
-
-Lists what is cached, with its size and last use; clear removes all of it, or the entries named:
+export const cache: Command = defineCommand({
+  usage: "[list | clear [name...]]",
+  description: `Lists what is cached, with its size and last use; clear removes all of it, or the entries named:
 a name as listed, or a kind (${cacheKinds.join(", ")}). All of it can be made again.
-The cache is ${cacheFolder()}; PRUNELAB_CACHE names another folder.`;
+The cache is ${cacheFolder()}; PRUNELAB_CACHE names another folder.`,
+  operands: "many",
+  options: {},
+  json: "the entries",
+  examples: [
+    ["", "what is there"],
+    ["clear weights pruning", "free the disk of what is quickest to make again"],
+  ],
+  run: async (_values, [command = "list", ...names]): Promise<Result> => {
+    if (command === "list" && names.length === 0) {
+      const entries = await cacheEntries();
+      return { text: table(entries), json: entries };
+    }
+    if (command === "clear") return await clear(names);
+    throw new PrunelabError(`unknown command of cache; known are list, clear: ${[command, ...names].join(" ")}`);
+  },
+});
 
-export async function runCache(args: string[]): Promise<void> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: { help: { type: "boolean", short: "h" } },
-  });
-  if (values.help) return console.log(help);
-  const [command = "list", ...names] = positionals;
-  if (command === "list" && names.length === 0) console.log(table(await cacheEntries()));
-  else if (command === "clear") console.log(await clear(names));
-  else throw new PrunelabError(`unknown command of cache; known are list, clear: ${positionals.join(" ")}`);
-}
-
-async function clear(names: readonly string[]): Promise<string> {
+async function clear(names: readonly string[]): Promise<Result> {
   const isNamed = (entry: CacheEntry) => names.includes(entry.name) || names.includes(entry.kind);
   if (names.length > 0) {
     const entries = await cacheEntries();
@@ -34,7 +36,8 @@ async function clear(names: readonly string[]): Promise<string> {
   }
   const removed = await clearCache(names.length > 0 ? isNamed : () => true);
   const bytes = removed.reduce((sum, entry) => sum + entry.bytes, 0);
-  return `cleared ${removed.length} ${removed.length === 1 ? "entry" : "entries"}, ${size(bytes)}`;
+  const count = `${removed.length} ${removed.length === 1 ? "entry" : "entries"}`;
+  return { text: `cleared ${count}, ${size(bytes)}`, json: removed };
 }
 
 function table(entries: readonly CacheEntry[]): string {

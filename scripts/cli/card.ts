@@ -1,7 +1,6 @@
 /** `prunelab card`, the main job: prune, score dense and pruned, print the model card's table with ours beside it, and keep it all. */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { writeFileAtomic } from "../../src/base/atomic.ts";
+import { prepareFolder, writeFileAtomic } from "../../src/base/atomic.ts";
 import { duration } from "../../src/base/duration.ts";
 import { cardReport } from "../../src/card/card-report.ts";
 import { compareWithCard, textTable } from "../../src/card/card-table.ts";
@@ -19,41 +18,54 @@ import {
   writeCheckpoint,
   writeResults,
 } from "../../src/index.ts";
+import { type Command, defineCommand, flag, type Result, value } from "./command.ts";
+import { remarks } from "./evaluate.ts";
 import { parseLimit, parseSparsity } from "./options.ts";
 import { terminalProgress } from "./progress.ts";
 
-const help = `usage: prunelab card [options]
+interface CardValues {
+  model: string;
+  sparsity: number;
+  limit: number | null;
+  output: string;
+  fresh: boolean;
+  /** Whether to write the pruned model. */
+  writesModel: boolean;
+}
 
-Prunes a model by magnitude, scores it and the dense model on HellaSwag and five MMLU subjects (zero-shot, lm-evaluation-harness's
-rules), and prints the model card's table with ours beside it.
+export const card: Command = defineCommand({
+  description: `Prunes a model by magnitude, scores it and the dense model on HellaSwag and five MMLU subjects (zero-shot, lm-evaluation-harness's
+rules), and prints the table of a model card with ours beside it.`,
+  options: {
+    model: value("--model <id or path>", "a Hub id, a folder or a .gguf file", { default: defaultModel }),
+    sparsity: value("--sparsity <share>", "of each linear layer inside the blocks", {
+      parse: parseSparsity,
+      default: "0.5",
+    }),
+    limit: value("--limit <n>", "first n documents of each task, a share below 1, or all", {
+      parse: parseLimit,
+      default: "200",
+      words: ["all"],
+    }),
+    output: value("--output <folder>", "for results, samples, report and the pruned model", {
+      default: join("data", "results"),
+    }),
+    fresh: flag("--fresh", "score anew what an earlier run has scored"),
+    writesModel: flag("--no-model", "do not write the pruned model"),
+  },
+  json: "the table's rows",
+  examples: [
+    ["", "the model card's table, from the first 200 documents of each task"],
+    ["--sparsity 0.3 --limit 50 --no-model", "a quick look at another sparsity"],
+  ],
+  notes: `The benchmarks' files are looked for in the folder PRUNELAB_DATA, then on the Hugging Face Hub; without both, small demo tasks are scored.
+Models and answers are kept in the cache (see prunelab cache). A stopped run goes on where it was.`,
+  resumes: true,
+  run: runCard,
+});
 
---model <id or path>   default ${defaultModel}
---sparsity <share>     of each linear layer inside the blocks; default 0.5
---limit <n>            first n documents of each task, a share below 1, or all; default 200
---output <folder>      for results, samples, report and the pruned model; default data/results
---fresh                score anew what an earlier run has scored
---no-model             do not write the pruned model
-
-The benchmarks' files are looked for in the folder PRUNELAB_DATA, then on the Hugging Face Hub; without both, small demo tasks are scored.
-Models and answers are kept in the cache (see prunelab cache). A stopped run goes on where it was.`;
-
-export async function runCard(args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      model: { type: "string", default: defaultModel },
-      sparsity: { type: "string", default: "0.5" },
-      limit: { type: "string", default: "200" },
-      output: { type: "string", default: join("data", "results") },
-      fresh: { type: "boolean", default: false },
-      "no-model": { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) return console.log(help);
-  const { fresh, output } = values;
-  const limit = parseLimit(values.limit);
-  const sparsity = parseSparsity(values.sparsity);
+async function runCard({ sparsity, limit, output, fresh, writesModel, ...values }: CardValues): Promise<Result> {
+  await prepareFolder(output);
   const { onProgress, note, finish } = terminalProgress();
   const run = stopwatch();
 
@@ -87,7 +99,7 @@ export async function runCard(args: string[]): Promise<void> {
   const report = cardReport({ ...evaluations, sparsity: pruned.report, comparison: comparison.markdown });
   await writeFileAtomic(reportPath, report.markdown);
   let modelFolder: string | undefined;
-  if (!values["no-model"]) {
+  if (writesModel) {
     modelFolder = join(output, "models", pruned.name.split("/").at(-1)!);
     await writeCheckpoint(pruned, modelFolder, { onProgress });
     await exportModel(pruned, modelFolder, { onProgress });
@@ -97,15 +109,20 @@ export async function runCard(args: string[]): Promise<void> {
   const peakBytes = process.resourceUsage().maxRSS * 1024;
   await writeFileAtomic(join(output, "run.json"), `${JSON.stringify({ seconds: run.laps, peakBytes }, null, 2)}\n`);
 
-  for (const warning of report.warnings) console.log(`\n${warning}`);
-  console.log(`\n${textTable(compareWithCard(evaluations.dense, evaluations.pruned))}\n`);
-  for (const conclusion of comparison.conclusion) console.log(conclusion);
-  console.log("\naccuracy in percent, change in points; card: sweelol/gemma3-270m-pruned-baseline-50pc");
-  for (const { results } of written) console.log(`results  ${results}`);
-  console.log(`report   ${reportPath}`);
-  if (modelFolder) console.log(`model    ${modelFolder}`);
+  const rows = compareWithCard(evaluations.dense, evaluations.pruned);
   const total = Object.values(run.laps).reduce((sum, lap) => sum + lap, 0);
-  console.log(`${duration(total)} in all, ${(peakBytes / 1e9).toFixed(1)} GB of memory at the peak`);
+  const text = [
+    ...report.warnings.map((warning) => `\n${warning}`),
+    `\n${textTable(rows)}\n`,
+    ...comparison.conclusion,
+    ...remarks(evaluations.dense).filter((remark) => remark.includes("fewer than")),
+    "\naccuracy in percent, change in points; card: sweelol/gemma3-270m-pruned-baseline-50pc",
+    ...written.map(({ results }) => `results  ${results}`),
+    `report   ${reportPath}`,
+    ...(modelFolder ? [`model    ${modelFolder}`] : []),
+    `${duration(total)} in all, ${(peakBytes / 1e9).toFixed(1)} GB of memory at the peak`,
+  ];
+  return { text: text.join("\n"), json: rows };
 }
 
 /** Times the steps of the run: `lap` names the step that has just ended and gives its seconds. */

@@ -1,88 +1,105 @@
 /** `prunelab evaluate`: scores a model on benchmarks and writes lm-eval's files. */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { prepareFolder } from "../../src/base/atomic.ts";
 import { duration } from "../../src/base/duration.ts";
 import { defaultModel } from "../../src/hub/open-checkpoint.ts";
-import { evaluate, type LoadOptions, loadLanguageModel, openCheckpoint, writeResults } from "../../src/index.ts";
+import {
+  type Evaluation,
+  evaluate as evaluateModel,
+  loadLanguageModel,
+  openCheckpoint,
+  scoreRows,
+  writeResults,
+} from "../../src/index.ts";
+import { type Device, deviceNames } from "../../src/onnx/session.ts";
 import { allGroups, allTasks, findTasks } from "../../src/tasks/find-tasks.ts";
 import { checkSelection, defaultSeed } from "../../src/tasks/load-documents.ts";
-import { parseLimit, parseWhole } from "./options.ts";
+import { type Command, defineCommand, flag, value } from "./command.ts";
+import { oneOf, parseLimit, parseWhole, wholeFrom } from "./options.ts";
 import { terminalProgress } from "./progress.ts";
 
-const help = `usage: prunelab evaluate [options]
+const taskNames = [...allGroups.map(({ group }) => group), ...allTasks.map(({ task }) => task)];
 
---model <id or path>   default ${defaultModel}
---device <name>        cpu, webgpu, cuda, dml or coreml; default cpu
---tasks <a,b>          lm-eval's names of tasks and groups; list prints them all; default hellaswag
---num-fewshot <n>      solved examples before each question; default 0
---limit <n>            first n documents of each task, a share below 1, or all; default all
---samples <n>          n documents of each task drawn at random instead, the same ones for the same --seed (default ${defaultSeed})
---system-instruction <text>
---apply-chat-template  put each prompt as a chat, by the model's own template; examples are turns of their own, unless
---no-multiturn         puts them into the one question
---output <folder>      for results_*.json and samples_*.jsonl; default data/results
---fresh                score anew what an earlier run has scored`;
+export const evaluate: Command = defineCommand({
+  description: "Scores a model on benchmarks by lm-evaluation-harness's rules, prints its table and writes its files.",
+  options: {
+    model: value("--model <id or path>", "a Hub id, a folder or a .gguf file", { default: defaultModel }),
+    tasks: value("--tasks <a,b>", "lm-eval's names of tasks and groups; list prints them all", {
+      default: "hellaswag",
+      words: ["list", ...taskNames],
+    }),
+    limit: value("--limit <n>", "first n documents of each task, a share below 1, or all", {
+      parse: parseLimit,
+      default: "all",
+      words: ["all"],
+    }),
+    samples: value("--samples <n>", "n documents of each task drawn at random instead; the same for the same seed", {
+      parse: wholeFrom(1),
+    }),
+    seed: value("--seed <n>", "of --samples", { parse: parseWhole, default: String(defaultSeed) }),
+    numFewshot: value("--num-fewshot <n>", "solved examples before each question", { parse: parseWhole, default: "0" }),
+    systemInstruction: value("--system-instruction <text>", "text before everything else"),
+    applyChatTemplate: flag("--apply-chat-template", "put each prompt as a chat, by the model's own template"),
+    multiturn: flag("--no-multiturn", "with it: put the examples into the one question, not as turns of their own"),
+    device: value("--device <name>", "where the model runs, by ONNX Runtime's name", {
+      parse: oneOf<Device>(deviceNames),
+      default: "cpu",
+      words: deviceNames,
+    }),
+    output: value("--output <folder>", "for results_*.json and samples_*.jsonl", { default: join("data", "results") }),
+    fresh: flag("--fresh", "score anew what an earlier run has scored"),
+  },
+  json: "a row for each metric of each task and group",
+  examples: [
+    ["--limit 200", "HellaSwag's first 200 documents; two minutes on 16 cores"],
+    ["--model gemma-3-270m-wanda --tasks hellaswag,arc_easy --limit 200", "a pruned model's folder"],
+    ["--tasks mmlu --num-fewshot 5 --samples 50", "5-shot, 50 random documents of each subject"],
+    ["--tasks list", "every task and group"],
+  ],
+  notes: `The benchmarks' files are looked for in the folder PRUNELAB_DATA, then on the Hugging Face Hub; without both, small demo tasks are
+scored. Answers are kept in the cache by the digest of the weights, so a second run is quick.`,
+  resumes: true,
+  run: async ({ model: name, tasks: list, device, output, multiturn, systemInstruction, ...rest }) => {
+    if (list === "list") return { text: taskNames.join("\n"), json: taskNames };
+    const tasks = list.split(",").map((task) => task.trim());
+    const options = {
+      ...rest,
+      samples: rest.samples ?? null,
+      fewshotAsMultiturn: multiturn,
+      ...(systemInstruction && { systemInstruction }),
+    };
+    // Mistakes should not cost a download first.
+    findTasks(tasks);
+    checkSelection(options);
+    await prepareFolder(output);
+    const { onProgress, note, finish } = terminalProgress();
+    const checkpoint = await openCheckpoint(name, { onProgress, onNotice: note });
+    const model = await loadLanguageModel(checkpoint, { device, onProgress });
+    const evaluation = await evaluateModel(model, tasks, { ...options, onProgress });
+    await model.release();
+    finish();
+    const { results } = await writeResults(evaluation, output);
+    const { reusedAnswers, seconds } = evaluation;
+    const reused = reusedAnswers > 0 ? `, ${reusedAnswers} answers from an earlier run` : "";
+    const end = `${duration(seconds)}${reused}; ${results}`;
+    return {
+      text: [String(evaluation), ...remarks(evaluation), end].join("\n"),
+      json: scoreRows(evaluation),
+    };
+  },
+});
 
-export async function runEvaluate(args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      model: { type: "string", default: defaultModel },
-      device: { type: "string", default: "cpu" },
-      tasks: { type: "string", default: "hellaswag" },
-      "num-fewshot": { type: "string", default: "0" },
-      limit: { type: "string", default: "all" },
-      samples: { type: "string" },
-      seed: { type: "string", default: String(defaultSeed) },
-      "system-instruction": { type: "string" },
-      "apply-chat-template": { type: "boolean", default: false },
-      "no-multiturn": { type: "boolean", default: false },
-      output: { type: "string", default: join("data", "results") },
-      fresh: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) return console.log(help);
-  const options = {
-    limit: parseLimit(values.limit),
-    numFewshot: parseWhole("--num-fewshot", values["num-fewshot"]),
-    samples: values.samples === undefined ? null : parseWhole("--samples", values.samples),
-    seed: parseWhole("--seed", values.seed),
-    ...(values["system-instruction"] && { systemInstruction: values["system-instruction"] }),
-    applyChatTemplate: values["apply-chat-template"],
-    fewshotAsMultiturn: !values["no-multiturn"],
-    fresh: values.fresh,
-  };
-  if (values.tasks === "list")
-    return console.log([...allGroups.map(({ group }) => group), ...allTasks.map(({ task }) => task)].join("\n"));
-  const tasks = values.tasks.split(",").map((name) => name.trim());
-  // Mistakes should not cost a download first.
-  findTasks(tasks);
-  checkSelection(options);
-  await prepareFolder(values.output);
-  const { onProgress, note, finish } = terminalProgress();
-  const model = await loadLanguageModel(await openCheckpoint(values.model, { onProgress, onNotice: note }), {
-    // The library checks the name.
-    device: values.device as LoadOptions["device"] & string,
-    onProgress,
-  });
-  const evaluation = await evaluate(model, tasks, { ...options, onProgress });
-  await model.release();
-  finish();
-  const { results } = await writeResults(evaluation, values.output);
-  console.log(String(evaluation));
-  for (const { task, source, examples } of evaluation.tasks) {
-    if (source.kind === "demo") {
-      console.log(
-        `${task.task}: made-up documents, since ${source.passedOver.join("; ")}; name a folder in PRUNELAB_DATA`,
-      );
-    }
-    if (examples?.isLmEvalDraw === false) {
-      console.log(`${task.task}: lm-eval's own examples are not at hand, these are from ${examples.source.where}`);
-    }
-  }
-  const { reusedAnswers } = evaluation;
-  const reused = reusedAnswers > 0 ? `, ${reusedAnswers} answers from an earlier run` : "";
-  console.log(`${duration(evaluation.seconds)}${reused}; ${results}`);
+/** What the reader of a table should know of its documents: made-up ones, fewer than asked for, examples that are not lm-eval's. */
+export function remarks({ tasks, limit, sampled }: Evaluation): string[] {
+  const wanted = sampled?.count ?? limit ?? 0;
+  const option = sampled ? "--samples" : "--limit";
+  return tasks.flatMap(({ task: { task }, source, examples, originalCount }) => [
+    ...(source.kind === "demo"
+      ? [`${task}: made-up documents, since ${source.passedOver.join("; ")}; name a folder in PRUNELAB_DATA`]
+      : []),
+    ...(wanted > originalCount ? [`${task}: all ${originalCount} documents, fewer than ${option} ${wanted}`] : []),
+    ...(examples?.isLmEvalDraw === false
+      ? [`${task}: lm-eval's own examples are not at hand, these are from ${examples.source.where}`]
+      : []),
+  ]);
 }

@@ -4,7 +4,7 @@ import { PrunelabError } from "../../src/errors.ts";
 
 /** Prints the error and sets the exit code: 2 for a wrong option, else the error's own or 1. */
 export function explainError(command: string, error: unknown): void {
-  // parseArgs' errors are the user's mistakes too.
+  // Programs that parse their words themselves.
   const isUsage =
     error instanceof TypeError && String((error as NodeJS.ErrnoException).code).startsWith("ERR_PARSE_ARGS");
   const isExpected = error instanceof PrunelabError || error instanceof KernelError || isUsage;

@@ -45,7 +45,7 @@ test("a folder with something in it is refused in one sentence, and left as it i
     ],
     [[], 1, /^prunelab: which folder\?/],
     [["a", "b"], 1, /^prunelab: which folder\?/],
-    [["--nonsense"], 2, /Unknown option/],
+    [["--nonsense"], 2, /unknown option/],
   ] as const) {
     const found = run(process.execPath, [command, "new", ...args], folder);
     assert.deepEqual([found.code, found.out], [code, ""], found.err);

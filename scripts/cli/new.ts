@@ -1,31 +1,25 @@
 /** `prunelab new`: makes a folder for an experiment of one's own, which works outside the clone. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { parseArgs } from "node:util";
-import { writeFileAtomic } from "../../src/base/atomic.ts";
+import { makeFolder, writeFileAtomic } from "../../src/base/atomic.ts";
 import { packageRoot, packageVersion } from "../../src/base/package-root.ts";
 import { messageOf, PrunelabError } from "../../src/errors.ts";
+import { type Command, defineCommand, flag } from "./command.ts";
 import { experimentFiles } from "./new-files.ts";
 
-const help = `usage: prunelab new <folder> [--no-install]
+export const newExperiment: Command = defineCommand({
+  usage: "<folder> [options]",
+  description: `Makes a new folder with a notebook that opens a model, prunes it, scores both, compares and plots, and installs what it
+needs: this package, packed into the folder, and danfojs-node with its overrides.`,
+  operands: "many",
+  options: { install: flag("--no-install", "do not run npm install in the folder") },
+  examples: [["my-experiment", "then cd my-experiment, and npm run lab (JupyterLab) or npm start (all cells)"]],
+  run: makeExperiment,
+});
 
-Makes a new folder with a notebook that opens a model, prunes it, scores both, compares and plots, and installs what it
-needs: this very package, packed into the folder, and danfojs-node with its overrides.
-
---no-install   leave the installing (npm install) to you`;
-
-export async function runNew(args: string[]): Promise<void> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      "no-install": { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) return console.log(help);
-  const [name, ...more] = positionals;
+async function makeExperiment({ install }: { install: boolean }, operands: readonly string[]): Promise<void> {
+  const [name, ...more] = operands;
   if (name === undefined || more.length > 0) throw new PrunelabError("which folder? usage: prunelab new <folder>");
   const folder = resolve(name);
   prepare(name, folder);
@@ -39,11 +33,11 @@ export async function runNew(args: string[]): Promise<void> {
   const tarball = `prunelab-${packageVersion()}.tgz`;
   const files = experimentFiles(packageName(folder), `file:${tarball}`, root);
   for (const [file, text] of Object.entries(files)) await writeFileAtomic(join(folder, file), text);
-  if (!values["no-install"]) npm(folder, "install", ["install", "--no-audit", "--no-fund"], "inherit");
+  if (install) npm(folder, "install", ["install", "--no-audit", "--no-fund"], "inherit");
 
   console.log(`made ${name}: ${[...Object.keys(files), tarball].join(", ")}
 
-  cd ${name}${values["no-install"] ? "\n  npm install" : ""}
+  cd ${name}${install ? "" : "\n  npm install"}
   npm run lab      cell by cell, in JupyterLab (pip install jupyterlab)
   npm start        all cells, without a person; npm start -- -p limit=200 sets a parameter`);
 }
@@ -51,7 +45,7 @@ export async function runNew(args: string[]): Promise<void> {
 /** Only a new or an empty folder: nothing of the user's is touched. */
 function prepare(name: string, folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     if (readdirSync(folder).length === 0) return;
   } catch (error) {
     const isFile = ["EEXIST", "ENOTDIR"].includes(String((error as NodeJS.ErrnoException).code));

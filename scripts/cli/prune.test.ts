@@ -9,7 +9,10 @@ import { openCheckpointFile } from "../../src/checkpoint/open.ts";
 import { PrunelabError } from "../../src/errors.ts";
 import { type PruneOptions, prune } from "../../src/index.ts";
 import { sparsityReport } from "../../src/prune/sparsity.ts";
-import { runPrune } from "./prune.ts";
+import { runCommand, UsageError } from "./command.ts";
+import { prune as pruneCommand } from "./prune.ts";
+
+const runPrune = (args: string[]) => runCommand("prune", pruneCommand, args);
 
 const folder = await mkdtemp(join(tmpdir(), "prunelab-prune-command-"));
 process.env.PRUNELAB_CACHE = join(folder, "cache");
@@ -129,7 +132,11 @@ test("tells its usage; mistakes are told before the model is opened", async (t) 
     );
   };
   await assert.rejects(runPrune([]), /^PrunelabError: missing --output/);
-  await assert.rejects(runPrune(["--widnows", "3"]), { code: "ERR_PARSE_ARGS_UNKNOWN_OPTION" });
+  await assert.rejects(runPrune(["--widnows", "3"]), (error) => {
+    assert.ok(error instanceof UsageError);
+    assert.equal(error.message, "unknown option '--widnows'; did you mean --windows?");
+    return true;
+  });
   await refused(
     ["--method", "wander"],
     /^unknown pruning method: wander; choose one of magnitude, random, wanda, ria, sparsegpt, admm$/,
@@ -138,6 +145,8 @@ test("tells its usage; mistakes are told before the model is opened", async (t) 
     ["--pattern", "diagonal"],
     /^unknown pruning pattern: diagonal; choose tensor, row, global or n:m such as 2:4$/,
   );
+  await refused(["--sparsity", "2"], /^invalid --sparsity; a number in \[0, 1\): 2$/);
+  await refused(["--output", "/proc/x"], /^cannot write \/proc\/x: the folder is not there and cannot be made/);
   await refused(["--sparsity", "half"], /^invalid --sparsity; a number in \[0, 1\): half$/);
   await refused(["--pattern", "2:4", "--sparsity", "0.4"], /^sparsity does not fit the pattern: 0\.4 with 2:4/);
   await refused(["--device", "tpu"], /^unknown device: tpu; choose one of cpu, auto, webgpu$/);

@@ -1,78 +1,82 @@
 #!/usr/bin/env node
+/** The command `prunelab`: the table of its commands, and which of them runs. */
 import { packageVersion } from "../../src/base/package-root.ts";
-/** The command `prunelab`: finds the subcommand, runs it, and tells a failure in one sentence. */
 import { PrunelabError } from "../../src/errors.ts";
+import { type Command, parse, quietCommander, toCommander, UsageError } from "./command.ts";
+import type { CommandTable } from "./completion.ts";
 import { explainError } from "./explain-error.ts";
 
-interface Command {
-  readonly summary: string;
-  readonly run: (args: string[]) => Promise<void>;
-}
-
 // Loaded when run: `prunelab --help` and `prunelab cache` should not wait for ONNX Runtime.
-const commands: Record<string, Command> = {
+const commands: CommandTable = {
   card: {
     summary: "prune, score dense and pruned, and print the model card's table with ours beside it",
-    run: async (args) => (await import("./card.ts")).runCard(args),
+    load: async () => (await import("./card.ts")).card,
   },
   prune: {
     summary: "prune a model and write it as a folder",
-    run: async (args) => (await import("./prune.ts")).runPrune(args),
+    load: async () => (await import("./prune.ts")).prune,
   },
   evaluate: {
     summary: "score a model on benchmarks",
-    run: async (args) => (await import("./evaluate.ts")).runEvaluate(args),
+    load: async () => (await import("./evaluate.ts")).evaluate,
   },
   fetch: {
     summary: "get a model into the cache and print where it is",
-    run: async (args) => (await import("./fetch.ts")).runFetch(args),
+    load: async () => (await import("./fetch.ts")).fetch,
   },
   run: {
     summary: "run notebooks without a person",
-    run: async (args) => (await import("./run.ts")).runRun(args),
+    load: async () => (await import("./run.ts")).run,
   },
   new: {
     summary: "make a folder with a notebook for an experiment of your own",
-    run: async (args) => (await import("./new.ts")).runNew(args),
+    load: async () => (await import("./new.ts")).newExperiment,
   },
   install: {
     summary: "install the Jupyter kernel for TypeScript",
-    run: async (args) => (await import("../../kernel/server/install.ts")).runInstall(args),
+    load: async () => (await import("./install.ts")).install,
   },
   uninstall: {
     summary: "remove the Jupyter kernel",
-    run: async (args) => (await import("../../kernel/server/install.ts")).runUninstall(args),
+    load: async () => (await import("./install.ts")).uninstall,
   },
   cache: {
     summary: "list or clear what is cached",
-    run: async (args) => (await import("./cache.ts")).runCache(args),
+    load: async () => (await import("./cache.ts")).cache,
+  },
+  completion: {
+    summary: "print a script that completes commands and options in bash, zsh or fish",
+    load: async () => (await import("./completion.ts")).completionOf(commands),
   },
 };
 
-const help = `usage: prunelab <command> [options]
-
-${Object.entries(commands)
-  .map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`)
-  .join("\n")}
-
-prunelab <command> --help tells a command's options, prunelab --version the version.`;
-
-async function main([name, ...args]: string[]): Promise<void> {
-  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    console.log(help);
-    if (name === undefined) process.exitCode = 2;
+async function main(words: readonly string[]): Promise<void> {
+  const asked = words[0] === "help" ? words[1] : words[0];
+  const program = quietCommander("prunelab")
+    .usage("<command> [options]")
+    .version(packageVersion(), "--version", "print the version")
+    .helpCommand("help [command]", "show a command's help")
+    .addHelpText("after", "\nprunelab <command> --help shows a command's options, with examples.");
+  let loaded: Command | undefined;
+  for (const [name, { summary, load }] of Object.entries(commands)) {
+    if (name === asked) loaded = await load();
+    // The others stand in the help, and among the names that a misspelt one is compared with.
+    const command =
+      name === asked && loaded ? toCommander(name, summary, loaded) : quietCommander(name).summary(summary);
+    program.addCommand(command);
+  }
+  if (words.length === 0) {
+    program.outputHelp();
+    process.exitCode = 2;
     return;
   }
-  if (name === "--version") return console.log(packageVersion());
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (!command) throw new PrunelabError(`unknown command; known are ${Object.keys(commands).join(", ")}: ${name}`);
-  if (["card", "prune", "evaluate"].includes(name)) {
-    process.once("SIGINT", () => {
-      console.error("\nstopped; the same command goes on from what is finished");
-      process.exit(130);
-    });
+  try {
+    await parse(program, words);
+  } catch (error) {
+    if (loaded || !(error instanceof UsageError)) throw error;
+    const names = error.message.includes("did you mean") ? "" : `; known are ${Object.keys(commands).join(", ")}`;
+    throw new PrunelabError(`${error.message}${names}`);
   }
-  await command.run(args);
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => explainError("prunelab", error));

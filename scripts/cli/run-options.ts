@@ -1,10 +1,10 @@
-/** The options of `prunelab run`, and its help. */
+/** The options of `prunelab run`, their checks, and its help. */
 import { existsSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { defaultMasks, type Mask, parseMask } from "../../kernel/runner/diff-outputs.ts";
 import { mergeParameters, type Parameter, parseAssignment, readParameters } from "../../kernel/runner/parameters.ts";
 import { RunError } from "../../kernel/runner/run-error.ts";
+import { type Command, defineCommand, flag, type OptionOf, type Result, value, values } from "./command.ts";
 
 export interface RunCommand {
   /** As the user wrote them. */
@@ -20,29 +20,63 @@ export interface RunCommand {
   quiet: boolean;
 }
 
-export const help = `usage: prunelab run [options] <notebook.ipynb…>
+const options = {
+  parameter: values(
+    "-p, --parameter <name=value>",
+    "set a parameter; repeatable. JSON or text, whichever the parameter's type takes",
+    {
+      parse: parseAssignment,
+    },
+  ),
+  parameters: value("--parameters <file>", "the same from a YAML file; -p wins"),
+  output: value(
+    "--output <path>",
+    "write here instead and leave the notebook as it is: a file, or a folder (for several: a folder)",
+  ),
+  timeout: value("--timeout <seconds>", "for each cell; default none", { parse: positive }),
+  jobs: value("--jobs <n>", "notebooks that run at once", { parse: positive, default: "1" }),
+  resume: flag(
+    "--resume",
+    "reuse what passed in an earlier run, up to the first cell that failed or changed (see below)",
+  ),
+  check: flag("--check", "only check the types of all cells; nothing runs, nothing is written"),
+  diff: flag("--diff", "run, and compare the outputs with the saved ones; nothing is written"),
+  mask: values(
+    "--mask <regex>",
+    "with --diff: what it finds may differ; repeatable. Dates, durations, sizes and rates may anyway",
+    {
+      parse: parseMask,
+    },
+  ),
+  junit: value("--junit <file>", "a report in JUnit's XML, one test a cell"),
+  json: value("--json <file>", "the same as JSON, with durations and memory"),
+  html: value("--html <file>", "all notebooks with their outputs as one page"),
+  checkTypes: flag("--no-check", "run cells without checking their types"),
+  quiet: flag("--quiet", "without what the cells show"),
+};
 
-Runs every cell of each notebook from top to bottom, each notebook on a TypeScript kernel of its own, in its own folder.
+type Values = { [K in keyof typeof options]: (typeof options)[K] extends OptionOf<infer T> ? T : never };
+
+/** The command, but for what it does. */
+export function runCommandOf(run: (command: RunCommand) => Promise<Result | undefined>): Command {
+  return defineCommand({
+    usage: "[options] <notebook.ipynb...>",
+    description: `Runs every cell of each notebook from top to bottom, each notebook on a TypeScript kernel of its own, in its own folder.
 The notebook is written in place, whole, after every cell, also when a cell fails or the run is stopped; never before
-its first cell has run. Outputs of cells that did not come to run are removed. All notebooks and parameters are read and
-checked before anything runs.
-
--p <name=value>       sets a parameter; repeatable. The value is JSON, or else text, whichever the parameter's type takes
---parameters <file>   the same from a YAML file; -p wins
---output <path>       write here instead and leave the notebook as it is: a file, or a folder (for several: a folder)
---timeout <seconds>   for each cell; default none
---jobs <n>            notebooks that run at once; default 1
---resume              reuse what passed in an earlier run, up to the first cell that failed or changed (see below)
---check               only check the types of all cells; nothing runs, nothing is written
---diff                run, and compare the outputs with the saved ones; nothing is written
---mask <regex>        with --diff: what it finds may differ; repeatable. Dates, durations, sizes and rates may anyway
---junit <file>        a report in JUnit's XML, one test a cell
---json <file>         the same as JSON, with durations and memory
---html <file>         all notebooks with their outputs as one page
---no-check            run cells without checking their types
---quiet               without what the cells show
-
-Parameters are the variables of the cell tagged parameters. A cell tagged injected-parameters with the new values is put
+its first cell has run. Outputs of cells that did not run are removed. All notebooks and parameters are read and
+checked before anything runs.`,
+    operands: "many",
+    options,
+    examples: [
+      ["notebooks/*.ipynb", "in place, saved after every cell"],
+      [
+        "sweep.ipynb -p limit=50 --output out/",
+        "with a parameter of the cell tagged parameters; writes out/sweep.ipynb",
+      ],
+      ["--check notebooks/*.ipynb", "only the types of all cells; seconds, no model"],
+      ["sweep.ipynb --diff", "are the outputs still as saved?"],
+    ],
+    notes: `Parameters are the variables of the cell tagged parameters. A cell tagged injected-parameters with the new values is put
 behind it, as papermill does, in place of an earlier one; a run without parameters removes it. With several notebooks each
 one takes the names that it knows, and a name that none knows is an error, as is a value of a wrong type.
 
@@ -58,33 +92,14 @@ In GitHub's actions (GITHUB_ACTIONS=true) failures are annotated.
 
 exit codes: 0 all passed; 1 a cell failed, or has errors (--check); 2 wrong options or parameters, nothing ran; 3 a notebook
 that cannot be run, nothing ran; 4 a cell ran too long; 5 a kernel died or did not start; 6 outputs differ (--diff); 7 a file
-could not be written; 129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM. Of several, 5, 4, 7, 1, 6 in this order.`;
-
-/** Undefined where help was asked for. Throws RunError. */
-export function parseRunOptions(args: string[]): RunCommand | undefined {
-  const { values, positionals: names } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      parameter: { type: "string", short: "p", multiple: true, default: [] },
-      parameters: { type: "string" },
-      output: { type: "string" },
-      timeout: { type: "string" },
-      jobs: { type: "string", default: "1" },
-      resume: { type: "boolean", default: false },
-      check: { type: "boolean", default: false },
-      diff: { type: "boolean", default: false },
-      mask: { type: "string", multiple: true, default: [] },
-      junit: { type: "string" },
-      json: { type: "string" },
-      html: { type: "string" },
-      "no-check": { type: "boolean", default: false },
-      quiet: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
+could not be written; 129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM. Of several, 5, 4, 7, 1, 6 in this order.`,
+    run: async (given, names) => await run(runCommand(given, names)),
   });
-  if (values.help) return undefined;
-  if (names.length === 0) throw wrong("which notebook? usage: prunelab run <notebook.ipynb…>");
+}
+
+/** Throws RunError. */
+function runCommand(values: Values, names: readonly string[]): RunCommand {
+  if (names.length === 0) throw wrong("which notebook? usage: prunelab run <notebook.ipynb...>");
   const modes = (["resume", "check", "diff"] as const).filter((mode) => values[mode]);
   if (modes.length > 1) throw wrong(`choose one of --resume, --check and --diff: ${modes.join(", ")}`);
   const [mode = "run"] = modes;
@@ -95,15 +110,15 @@ export function parseRunOptions(args: string[]): RunCommand | undefined {
   const fromFile = values.parameters === undefined ? [] : readParameters(values.parameters);
   const { junit, json, html } = values;
   return {
-    names,
+    names: [...names],
     mode,
     outputOf: outputPaths(values.output, names),
-    parameters: mergeParameters([...fromFile, ...values.parameter.map(parseAssignment)]),
-    timeoutMs: values.timeout === undefined ? undefined : 1000 * positive("--timeout", values.timeout),
-    jobs: Math.ceil(positive("--jobs", values.jobs)),
-    masks: [...values.mask.map(parseMask), ...defaultMasks],
+    parameters: mergeParameters([...fromFile, ...values.parameter]),
+    timeoutMs: values.timeout === undefined ? undefined : 1000 * values.timeout,
+    jobs: Math.ceil(values.jobs),
+    masks: [...values.mask, ...defaultMasks],
     reports: { junit, json, html },
-    kernelArgs: values["no-check"] ? ["--no-check"] : [],
+    kernelArgs: values.checkTypes ? [] : ["--no-check"],
     quiet: values.quiet,
   };
 }
@@ -120,7 +135,7 @@ function outputPaths(output: string | undefined, names: readonly string[]): (pat
   return (path) => (isFolder ? join(resolve(output), basename(path)) : resolve(output));
 }
 
-function positive(option: string, text: string): number {
+function positive(text: string, option: string): number {
   const value = Number(text);
   if (text.trim() === "" || !(value > 0) || !Number.isFinite(value)) {
     throw wrong(`invalid ${option}; a number above 0: ${text}`);

@@ -36,7 +36,7 @@ test("wrong options and notebooks end in one sentence and a code of their own, b
   writeNotebookFile(join(folder, "other"), "good.ipynb", notebookOf("1"));
   for (const [args, code, expected] of [
     [[], 2, /which notebook\?/],
-    [["--nonsense", "good.ipynb"], 2, /Unknown option '--nonsense'/],
+    [["--nonsense", "good.ipynb"], 2, /unknown option '--nonsense'/],
     [["good.ipynb", "--timeout", "soon"], 2, /invalid --timeout; a number above 0: soon/],
     [["good.ipynb", "--jobs", "0"], 2, /invalid --jobs/],
     [["good.ipynb", "--check", "--diff"], 2, /choose one of --resume, --check and --diff: check, diff/],
@@ -57,6 +57,7 @@ test("wrong options and notebooks end in one sentence and a code of their own, b
     [["absent.ipynb"], 3, /no such notebook: absent\.ipynb$/],
     [["other"], 3, /notebook is a folder: other; name the notebooks in it, such as other\/\*\.ipynb$/],
     [["good.ipynb", "--output", "bad.ipynb/x.ipynb"], 7, /cannot write /],
+    [["good.ipynb", "--output", "/proc/x/"], 7, /cannot write .*proc.x/],
     [["good.ipynb", "--junit", "other"], 7, /cannot write other: a folder of that name is in the way$/],
   ] as const) {
     const { code: found, out, err } = prunelab(folder, [...args]);

@@ -23,8 +23,9 @@ import {
   runNotebook,
 } from "../../kernel/runner/run-notebook.ts";
 import { checkWritable, openNotebookFile, writeReport } from "../../kernel/runner/write-notebook.ts";
+import type { Command } from "./command.ts";
 import { createRunLog, summaryOf } from "./run-log.ts";
-import { help, parseRunOptions, type RunCommand } from "./run-options.ts";
+import { type RunCommand, runCommandOf } from "./run-options.ts";
 
 interface Job {
   /** As the user wrote it. */
@@ -48,9 +49,9 @@ const gravest = [
 
 const SAME_SIGNAL_MS = 1000;
 
-export async function runRun(args: string[]): Promise<void> {
-  const command = parseRunOptions(args);
-  if (!command) return console.log(help);
+export const run: Command = runCommandOf(runNotebooks);
+
+async function runNotebooks(command: RunCommand): Promise<undefined> {
   const jobs = command.names.map((name): Job => {
     const path = resolve(name);
     return { name, path, notebook: readNotebook(name), exitCode: exitCodes.passed };

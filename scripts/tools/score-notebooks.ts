@@ -51,7 +51,7 @@ else await score();
 async function score(): Promise<void> {
   const [limit, benchmarksLimit, sweepLimit, windows, calibrationWindows] = (
     ["limit", "benchmarks-limit", "sweep-limit", "windows", "calibration-windows"] as const
-  ).map((name) => parseWhole(`--${name}`, values[name])) as [number, number, number, number, number];
+  ).map((name) => parseWhole(values[name], `--${name}`)) as [number, number, number, number, number];
   const dense = await openCheckpoint(defaultModel);
   const tasks = sweelolCard.map(({ task }) => task);
   const evaluation: ScoreRow[] = [];

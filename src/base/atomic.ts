@@ -1,5 +1,6 @@
 /** Writes a file so that no half-written one is ever seen under its final name. */
-import { access, constants, type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { existsSync, mkdirSync, statSync } from "node:fs";
+import { access, constants, type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { messageOf, PrunelabError } from "../errors.ts";
 
@@ -12,6 +13,7 @@ const adviceByCode: Readonly<Record<string, string>> = {
   EACCES: "permission denied; choose another folder or change its permissions",
   EPERM: "operation not permitted; choose another folder or change its permissions",
   EROFS: "the file system is read-only; choose another folder",
+  ENOENT: "the folder is not there and cannot be made; choose another path",
   ENOTDIR: "a part of the path is a file, not a folder; choose another path",
   EISDIR: "a folder of that name is in the way; choose another path",
   EEXIST: "a file is in the way of a folder; choose another path",
@@ -38,7 +40,7 @@ export async function createFileAtomic(path: string, fill: (handle: FileHandle) 
   const temporary = `${path}.${process.pid}-${++created}.tmp`;
   let handle: FileHandle | undefined;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     // "wx": a temporary left by a dead process that had our pid is not ours to trust, and is removed first.
     await rm(temporary, { force: true });
     handle = await open(temporary, "wx+");
@@ -55,13 +57,29 @@ export async function createFileAtomic(path: string, fill: (handle: FileHandle) 
 }
 
 /**
+ * Makes a folder and those above it, where they are missing. Node's own recursive mkdir never ends on Linux where a parent is there but takes no
+ * folders, such as /proc: that answers ENOENT, and Node tries again.
+ */
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+    const parent = dirname(path);
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT" || parent === path || existsSync(parent)) throw error;
+    makeFolder(parent);
+    makeFolder(path);
+  }
+}
+
+/**
  * Makes a folder that much work will end in, where it is missing, so that a path which cannot be written is told before the work.
  *
  * @throws PrunelabError where it cannot be made or written.
  */
 export async function prepareFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    makeFolder(path);
     await access(path, constants.W_OK);
   } catch (error) {
     throw asWriteError(error, path);

@@ -1,7 +1,7 @@
 /** Says before a long write that the disk will not hold it. */
-import { mkdir, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import { PrunelabError } from "../errors.ts";
-import { asWriteError } from "./atomic.ts";
+import { asWriteError, makeFolder } from "./atomic.ts";
 
 /**
  * Makes the folder where it is missing.
@@ -11,7 +11,7 @@ import { asWriteError } from "./atomic.ts";
  */
 export async function checkRoom(folder: string, bytes: number, purpose: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    makeFolder(folder);
   } catch (error) {
     throw asWriteError(error, folder);
   }

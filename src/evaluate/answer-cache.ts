@@ -1,7 +1,7 @@
 /** Answers of finished batches in a file of one line each: a stopped run goes on from it, and a second run asks nothing twice. */
-import { type FileHandle, mkdir, open, readFile } from "node:fs/promises";
+import { type FileHandle, open, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { asWriteError } from "../base/atomic.ts";
+import { asWriteError, makeFolder } from "../base/atomic.ts";
 import { asReadError } from "../base/read-error.ts";
 import type { Journal, Loglikelihood } from "../model/language-model.ts";
 
@@ -60,7 +60,7 @@ export async function openAnswerCache(path: string, { fresh }: { fresh: boolean 
 async function openToAppend(path: string, first: string): Promise<FileHandle> {
   let file: FileHandle | undefined;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     file = await open(path, "a");
     await file.appendFile(first);
     return file;

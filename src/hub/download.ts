@@ -1,10 +1,10 @@
 /** Downloads one file: goes on where an earlier try stopped, and trusts the file only when its checksum is right. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { asWriteError } from "../base/atomic.ts";
+import { asWriteError, makeFolder } from "../base/atomic.ts";
 import { PrunelabError } from "../errors.ts";
 import { HubError, networkMessage } from "./request.ts";
 
@@ -48,7 +48,7 @@ export async function downloadFile(
 ): Promise<void> {
   const partial = `${path}.partial`;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     const isResumed = (await sizeOf(partial)) > 0;
     await receive(url, partial, size, options);
     let actual = await digest(partial, size, checksum.kind);

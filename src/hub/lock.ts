@@ -1,9 +1,9 @@
 /** Lets one process at a time work on a path, and takes over what a dead one left locked. */
-import { mkdir, open, readFile, rm, stat, utimes } from "node:fs/promises";
+import { open, readFile, rm, stat, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { asWriteError } from "../base/atomic.ts";
+import { asWriteError, makeFolder } from "../base/atomic.ts";
 
 // proper-lockfile, the usual library, had its last release in 2021 and goes by modification times alone: it calls a lock stale when the
 // holder's event loop, or the laptop, has slept a while, and makes a killed run wait that long.
@@ -106,7 +106,7 @@ async function acquire(lockPath: string, onWait: (holder: LockHolder) => void, s
 /** False where the file is there already. */
 async function create(path: string, text: string): Promise<boolean> {
   try {
-    await mkdir(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     const file = await open(path, "wx").catch((error: unknown) => {
       if (isErrno(error, "EEXIST")) return undefined;
       throw error;

@@ -1,7 +1,7 @@
 /** The weights files that the graphs read: written once for each model, kept in the cache, the last two models' only. */
-import { link, mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
+import { link, readdir, rm, stat, utimes } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { createFileAtomic } from "../base/atomic.ts";
+import { createFileAtomic, makeFolder } from "../base/atomic.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { weightOffset } from "../checkpoint/tensor-names.ts";
@@ -32,7 +32,7 @@ export async function weightsFolder(checkpoint: Checkpoint, onProgress?: OnProgr
 /** Puts the weights file at `path`: a second name of the cached file where the file system allows, else a copy of its own. */
 export async function linkWeights(checkpoint: Checkpoint, path: string, onProgress?: OnProgress): Promise<void> {
   const cached = join(await weightsFolder(checkpoint, onProgress), weightsFile);
-  await mkdir(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   await rm(path, { force: true });
   // Another disk, or a file system without links.
   await link(cached, path).catch(() => writeWeights(checkpoint, path, onProgress));

@@ -18,6 +18,7 @@ const devices = {
 } as const;
 
 export type Device = keyof typeof devices;
+export const deviceNames = Object.keys(devices) as Device[];
 
 export interface SessionOptions {
   /** Holds the graph's external data file, which is mapped into memory; a graph without one needs none. */
@@ -38,7 +39,7 @@ export async function openSession(
   { folder, device = "cpu", profileTo }: SessionOptions = {},
 ): Promise<Session> {
   if (!Object.hasOwn(devices, device)) {
-    throw new PrunelabError(`unknown device: ${device}; choose one of ${Object.keys(devices).join(", ")}`);
+    throw new PrunelabError(`unknown device: ${device}; choose one of ${deviceNames.join(", ")}`);
   }
   // By default CUDA rounds the factors of products to 10 bits, which moves log-likelihoods by up to 0.03; the runtime's binding takes no
   // option for it.
