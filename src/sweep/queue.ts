@@ -280,7 +280,7 @@ async function withQueue<T>(
     limit.abort();
     // A connection that never was cannot say goodbye.
     await Promise.race([queue.close(), sleep(1_000)]).catch(() => {});
-    await queue.disconnect().catch(() => {});
+    await Promise.race([queue.disconnect(), sleep(1_000)]).catch(() => {});
   }
 }
 
