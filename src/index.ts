@@ -53,5 +53,15 @@ export { type Comparison, compare } from "./report/compare.ts";
 export { comparisonFigure } from "./report/comparison-figure.ts";
 export { evaluate, type ShownEvaluation } from "./report/evaluate.ts";
 export { type FrameOptions, frame, frameCsv, frameHtml, frameMarkdown } from "./report/frame.ts";
+export {
+  collectSweep,
+  type SweepCollection,
+  type SweepRow as SweepScore,
+  sweepSeries,
+  sweepTable,
+} from "./sweep/collect.ts";
+export { type PlanOptions, planSweep, type Unit, unitName } from "./sweep/plan.ts";
+export { type RunSweepOptions, runSweep } from "./sweep/run.ts";
+export type { Study } from "./sweep/study.ts";
 export { type SweepOptions, type SweepRow, sweepPerplexity, sweepTasks } from "./sweep/sweep.ts";
 export type { ChoiceTask, GenerationTask, RollingTask, Task } from "./tasks/task.ts";

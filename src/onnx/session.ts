@@ -1,6 +1,6 @@
 /** The only import of onnxruntime-node: open a session on a graph and the weights beside it, and make its tensors. */
-import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
+import { threadCount } from "../base/threads.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
 
 export type Feeds = Record<string, ort.Tensor>;
@@ -49,7 +49,7 @@ export async function openSession(
     if (!ort.listSupportedBackends().some(({ name }) => name === device)) throw new Error(`not on ${process.platform}`);
     return await ort.InferenceSession.create(graph, {
       executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
-      intraOpNumThreads: availableParallelism(),
+      intraOpNumThreads: threadCount(),
       logSeverityLevel: 3,
       ...(profileTo === undefined ? {} : { enableProfiling: true, profileFilePrefix: profileTo }),
       ...(folder === undefined ? {} : { extra: { session: { model_external_initializers_file_folder_path: folder } } }),

@@ -1,7 +1,7 @@
 /** Weights in memory that threads share, and the selection that runs on them: the caller's side of `wasm/select.ts`. */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
+import { threadCount } from "../base/threads.ts";
 import { elementCount, type Tensor, type TensorInfo } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
 import type { PruningPlan } from "./options.ts";
@@ -57,8 +57,7 @@ export async function allocateWeights(
 ): Promise<SharedWeights> {
   const module = await loadModule();
   const total = infos.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  const { memoryBytes = defaultMemoryBytes, threads = total < weightsWorthThreads ? 1 : availableParallelism() } =
-    options;
+  const { memoryBytes = defaultMemoryBytes, threads = total < weightsWorthThreads ? 1 : threadCount() } = options;
   const groups: TensorInfo[][] = [];
   let room = 0;
   for (const info of infos) {

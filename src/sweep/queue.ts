@@ -257,31 +257,52 @@ async function withQueue<T>(
   { url }: Pick<QueueOptions, "url">,
   work: (queue: Queue) => Promise<T>,
 ): Promise<T> {
-  const { Queue: BullQueue, connection } = await loadBullmq(url);
-  const queue = new BullQueue(name, { connection });
-  let last: unknown;
-  queue.on("error", (error) => {
-    last = error;
-  });
-  const limit = new AbortController();
+  const queue = await openQueue(name, url);
   try {
-    const late = sleep(REACH_MS, undefined, { signal: limit.signal }).then(() => {
-      throw last ?? new Error(`no answer within ${REACH_MS / 1000} s`);
-    });
-    await Promise.race([queue.waitUntilReady(), late]);
-    limit.abort();
     return await work(queue);
   } catch (error) {
-    if (error instanceof PrunelabError) throw error;
-    throw new PrunelabError(
-      `cannot reach the queue: ${hidePassword(url, url)}: ${hidePassword(messageOf(error), url)}; start it, or correct the address`,
-    );
+    throw error instanceof PrunelabError ? error : unreachable(url, error);
   } finally {
-    limit.abort();
-    // A connection that never was cannot say goodbye.
-    await Promise.race([queue.close(), sleep(1_000)]).catch(() => {});
-    await Promise.race([queue.disconnect(), sleep(1_000)]).catch(() => {});
+    await closeQueue(queue);
   }
+}
+
+/** Tries again until REACH_MS are over: PostgreSQL's driver gives up at once, Redis's never. */
+async function openQueue(name: string, url: string): Promise<Queue> {
+  const { Queue: BullQueue, connection } = await loadBullmq(url);
+  const end = performance.now() + REACH_MS;
+  for (;;) {
+    const queue = new BullQueue(name, { connection });
+    let last: unknown = new Error(`no answer within ${REACH_MS / 1000} s`);
+    queue.on("error", (error) => {
+      last = error;
+    });
+    const limit = new AbortController();
+    const late = sleep(end - performance.now(), undefined, { signal: limit.signal }).then(() => Promise.reject(last));
+    try {
+      await Promise.race([queue.waitUntilReady(), late]);
+      return queue;
+    } catch (error) {
+      await closeQueue(queue);
+      if (performance.now() + 1_000 > end) throw unreachable(url, error);
+      await sleep(1_000);
+    } finally {
+      limit.abort();
+    }
+  }
+}
+
+/** A connection that never was cannot say goodbye. */
+async function closeQueue(queue: Queue): Promise<void> {
+  await Promise.race([queue.close(), sleep(1_000)]).catch(() => {});
+  await Promise.race([queue.disconnect(), sleep(1_000)]).catch(() => {});
+}
+
+function unreachable(url: string, error: unknown): PrunelabError {
+  const why = hidePassword(messageOf(error), url);
+  return new PrunelabError(
+    `cannot reach the queue: ${hidePassword(url, url)}: ${why}; start it, or correct the address`,
+  );
 }
 
 /** The text without the address's password, in whatever spelling. */

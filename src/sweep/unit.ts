@@ -1,9 +1,10 @@
-/** Runs units: opens the model, prunes, recovers, exports and scores it, and writes the result. */
+/** Does one unit: opens the model, prunes, recovers, exports and scores it, and writes the result. */
 import { access, constants, mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { availableParallelism, cpus, hostname } from "node:os";
+import { cpus, hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { asWriteError } from "../base/atomic.ts";
 import { packageVersion } from "../base/package-root.ts";
+import { threadCount } from "../base/threads.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { writeCheckpoint } from "../checkpoint/write.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
@@ -20,7 +21,7 @@ import type { OnProgress } from "../progress.ts";
 import type { PruneOptions } from "../prune/options.ts";
 import { prune } from "../prune/prune.ts";
 import { sparsityReport } from "../prune/sparsity.ts";
-import { fileDigest, sweepSchema, type Unit, unitName } from "./plan.ts";
+import { fileDigest, sweepSchema, type Unit } from "./plan.ts";
 import { readResult, resultPath, type UnitResult, whileMarked, writeFailure, writeResult } from "./results.ts";
 
 export interface RunUnitOptions {
@@ -218,7 +219,7 @@ async function checkWritable(folder: string, id: string): Promise<void> {
 async function describeHost(): Promise<UnitResult["host"]> {
   const { env } = await import("onnxruntime-node");
   return {
-    ...{ name: hostname(), processor: cpus()[0]?.model ?? "unknown", threads: availableParallelism() },
+    ...{ name: hostname(), processor: cpus()[0]?.model ?? "unknown", threads: threadCount() },
     ...{ node: process.versions.node, prunelab: packageVersion(), onnxruntime: env.versions.common ?? "unknown" },
   };
 }
@@ -232,45 +233,4 @@ function stopwatch(): () => number {
     last = now;
     return seconds;
   };
-}
-
-export interface RunSweepOptions extends Omit<RunUnitOptions, "open"> {
-  /** The study's folder; results lie in its `results/`. Default `"study"`. */
-  readonly output?: string;
-  /** Called before each unit that is not done yet. */
-  readonly onUnit?: (unit: Unit) => void;
-  readonly checkpoints?: ReadonlyMap<string, Checkpoint>;
-}
-
-/**
- * Does the units one after another on this machine. A unit that fails does not stop the others; a stopped run goes on at the unit where it was.
- *
- * @returns Units whose result was there or is there now, and those that failed with their sentence.
- */
-export async function runUnits(
-  units: readonly Unit[],
-  { output = "study", onUnit, checkpoints = new Map(), ...options }: RunSweepOptions = {},
-): Promise<{ done: UnitResult[]; failed: { unit: Unit; message: string }[] }> {
-  const opened = new Map<string, Promise<Checkpoint>>();
-  const open = (model: string) => {
-    const known = checkpoints.get(model);
-    if (known) return Promise.resolve(known);
-    const { onNotice } = options;
-    if (!opened.has(model)) opened.set(model, openCheckpoint(model, { ...(onNotice && { onNotice }) }));
-    return opened.get(model)!;
-  };
-  const done: UnitResult[] = [];
-  const failed: { unit: Unit; message: string }[] = [];
-  for (const unit of units) {
-    options.signal?.throwIfAborted();
-    onUnit?.(unit);
-    try {
-      done.push(await runUnit(unit, output, { ...options, open }));
-    } catch (error) {
-      if (options.signal?.aborted || !(error instanceof PrunelabError)) throw error;
-      failed.push({ unit, message: error.message });
-      options.onNotice?.(`failed: ${unitName(unit)}: ${error.message}`);
-    }
-  }
-  return { done, failed };
 }
