@@ -14,8 +14,7 @@ export { scorePublished } from "./card/score-published.ts";
 export type { Checkpoint } from "./checkpoint/checkpoint.ts";
 export { writeCheckpoint } from "./checkpoint/write.ts";
 export { PrunelabError } from "./errors.ts";
-export type { EvaluateOptions } from "./evaluate/evaluate.ts";
-export { evaluateCheckpoint } from "./evaluate/evaluate-checkpoint.ts";
+export { type EvaluateOptions, evaluate, evaluateCheckpoint, type ShownEvaluation } from "./evaluate/evaluate.ts";
 export type { Evaluation } from "./evaluate/evaluation.ts";
 export { perplexity } from "./evaluate/perplexity.ts";
 export { writeResults } from "./evaluate/results.ts";
@@ -51,7 +50,6 @@ export { type SparsityReport, sparsityReport } from "./prune/sparsity.ts";
 export { type WeightHistogram, type WeightHistogramOptions, weightHistogram } from "./prune/weight-histogram.ts";
 export { type Comparison, compare } from "./report/compare.ts";
 export { comparisonFigure } from "./report/comparison-figure.ts";
-export { evaluate, type ShownEvaluation } from "./report/evaluate.ts";
 export { type FrameOptions, frame, frameCsv, frameHtml, frameMarkdown } from "./report/frame.ts";
 export {
   collectSweep,
@@ -64,4 +62,7 @@ export { type PlanOptions, planSweep, type Unit, unitName } from "./sweep/plan.t
 export { type RunSweepOptions, runSweep } from "./sweep/run.ts";
 export type { Study } from "./sweep/study.ts";
 export { type SweepOptions, type SweepRow, sweepPerplexity, sweepTasks } from "./sweep/sweep.ts";
-export type { ChoiceTask, GenerationTask, RollingTask, Task } from "./tasks/task.ts";
+export type { GenerationTask } from "./tasks/output-types/generate-until.ts";
+export type { RollingTask } from "./tasks/output-types/loglikelihood-rolling.ts";
+export type { ChoiceTask } from "./tasks/output-types/multiple-choice.ts";
+export type { Task } from "./tasks/output-types/output-types.ts";

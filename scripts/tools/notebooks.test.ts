@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { packageRoot } from "../../src/base/package-root.ts";
 import { frame, frameHtml, type ScoreRow, type SweepRow, sweelolCard } from "../../src/index.ts";
-import { taskLabel } from "../../src/report/task-label.ts";
+import { labelOf as taskLabel } from "../../src/tasks/find-tasks.ts";
 
 interface Cell {
   readonly cell_type: string;

@@ -2,6 +2,7 @@
 import { createReadStream } from "node:fs";
 import { asReadError } from "../base/read-error.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
+import { parseJson } from "../python/json.ts";
 import { isRow } from "./fields.ts";
 import type { PlacedRow } from "./source.ts";
 
@@ -57,7 +58,7 @@ function decode(bytes: Uint8Array, place: string): string {
 function parse(text: string, place: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (error) {
     throw new PrunelabError(`not JSON: ${place}: ${messageOf(error)}; mend the line or get the file again`, {
       cause: error,

@@ -7,7 +7,15 @@ import { packageRoot } from "../base/package-root.ts";
 import { shared, skipWithoutShared } from "../base/testing.test-helper.ts";
 import { PrunelabError } from "../errors.ts";
 import { HubError } from "../hub/request.ts";
-import { loadRows } from "./load-rows.ts";
+import { allTasks } from "../tasks/find-tasks.ts";
+import { loadRows as loadSet } from "./load-rows.ts";
+import type { DatasetRef } from "./source.ts";
+
+/** Finds the folder's layout in the benchmark of that set. */
+const loadRows: typeof loadSet = (ref: DatasetRef, options) => {
+  const known = allTasks.find(({ dataset }) => dataset.path === ref.path);
+  return loadSet({ ...known?.dataset, ...ref }, options);
+};
 
 const folder = await mkdtemp(join(tmpdir(), "prunelab-rows-"));
 after(() => rm(folder, { recursive: true }));

@@ -1,4 +1,5 @@
 /** Rows and where they came from. */
+import type { FolderLayout } from "./folder.ts";
 
 /** Where rows are on the Hub. */
 export interface DatasetRef {
@@ -7,6 +8,8 @@ export interface DatasetRef {
   /** The set's configuration, e.g. an MMLU subject. */
   readonly name?: string;
   readonly split: string;
+  /** How the set's original files lie in a folder; absent if it is read from the Hub alone. */
+  readonly folder?: FolderLayout;
   /** Local JSON Lines by split, instead of the Hub. */
   readonly files?: Readonly<Record<string, string>>;
 }

@@ -12,9 +12,9 @@ test("a line that was cut off is passed over and swallows no other", async () =>
   const path = join(folder, "cut.jsonl");
   writeFileSync(path, '["a",[[-1,true]]]\n["b",[[-2,fal');
   const cache = await openAnswerCache(path, { fresh: false });
-  assert.deepEqual(cache.get("a"), [{ sum: -1, isGreedy: true }]);
-  assert.equal(cache.get("b"), undefined);
-  await cache.add("c", [{ sum: -3, isGreedy: false }]);
+  assert.deepEqual(cache.sums.get("a"), [{ sum: -1, isGreedy: true }]);
+  assert.equal(cache.sums.get("b"), undefined);
+  await cache.sums.add("c", [{ sum: -3, isGreedy: false }]);
   await cache.close();
   assert.deepEqual(readFileSync(path, "utf8").split("\n").slice(1), ['["b",[[-2,fal', '["c",[[-3,false]]]', ""]);
 });

@@ -3,12 +3,11 @@ import { type FileHandle, open, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { asWriteError, makeFolder } from "../base/atomic.ts";
 import { asReadError } from "../base/read-error.ts";
-import type { Journal, Loglikelihood } from "../model/language-model.ts";
+import type { Loglikelihood } from "../model/language-model.ts";
+import type { AnswerJournals } from "../tasks/output-types/output-type.ts";
 
-/** A journal in a file, and how many answers came from it. */
-export interface AnswerCache extends Journal<Loglikelihood> {
-  /** Of what the model wrote. */
-  readonly texts: Journal<string>;
+/** Journals in a file, and how many answers came from it. */
+export interface AnswerCache extends AnswerJournals {
   readonly reused: () => number;
   close(): Promise<void>;
 }
@@ -50,7 +49,7 @@ export async function openAnswerCache(path: string, { fresh }: { fresh: boolean 
     },
   });
   return {
-    ...journal(sums, ({ sum, isGreedy }) => [sum, isGreedy]),
+    sums: journal(sums, ({ sum, isGreedy }) => [sum, isGreedy]),
     texts: journal(texts, (written) => written),
     reused: () => reused,
     close: () => file.close(),

@@ -1,6 +1,5 @@
 /** Which choices a model took, and what blind answering of the same documents would get right. */
-import type { ChoiceSample } from "./evaluation.ts";
-import { firstMaximum } from "./metrics.ts";
+import { type ChoiceSample, firstMaximum } from "../tasks/output-types/multiple-choice.ts";
 
 /** A model that takes one choice on this share of the documents or more, though it is right on fewer, is not answering. */
 const DEGENERATE_SHARE = 0.95;

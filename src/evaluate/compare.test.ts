@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { shared, skipWithoutShared } from "../base/testing.test-helper.ts";
 import { PrunelabError } from "../errors.ts";
 import { findTasks } from "../tasks/find-tasks.ts";
-import type { GenerationTask } from "../tasks/task.ts";
+import type { GenerationTask } from "../tasks/output-types/generate-until.ts";
 import { compareEvaluations } from "./compare.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { cardEvaluations, choicesOf, type ScoredDoc, scoredEvaluation } from "./scored.test-helper.ts";

@@ -1,7 +1,6 @@
 /** What two models' answers to the same documents say about them: a row of statistics for each task and group. */
 import { PrunelabError } from "../errors.ts";
-import { allGroups, tasksOf } from "../tasks/find-tasks.ts";
-import type { TaskGroup } from "../tasks/task.ts";
+import { allGroups, type TaskGroup, tasksOf } from "../tasks/find-tasks.ts";
 import {
   type ChoiceRow,
   type ComparisonRow,

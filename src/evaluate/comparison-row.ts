@@ -1,8 +1,7 @@
 /** One row of a comparison: the statistics of two models' answers to a task's documents, or to a group's pooled. */
+import { type ChoiceSample, firstMaximum } from "../tasks/output-types/multiple-choice.ts";
 import { bootstrapMean } from "./bootstrap.ts";
 import { chanceAccuracy, choiceCounts, choiceNames, goldMargin, isDegenerate, takenChoice } from "./choices.ts";
-import type { ChoiceSample } from "./evaluation.ts";
-import { firstMaximum } from "./metrics.ts";
 import type { TaskPair } from "./pair-tasks.ts";
 import { changeInterval, detectableDifference, mcnemarMidP, wilsonInterval } from "./statistics.ts";
 

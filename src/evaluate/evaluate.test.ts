@@ -10,9 +10,9 @@ import { cacheFolder } from "../hub/cache-folder.ts";
 import { HubError } from "../hub/request.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { loadLanguageModel } from "../model/load.ts";
+import { firstMaximum } from "../tasks/output-types/multiple-choice.ts";
 import { openAnswerCache } from "./answer-cache.ts";
-import { evaluate } from "./evaluate.ts";
-import { firstMaximum } from "./metrics.ts";
+import { evaluate, evaluateCheckpoint } from "./evaluate.ts";
 import { ownTask } from "./own-task.test-helper.ts";
 import { writeResults } from "./results.ts";
 import type { ResultsFile } from "./results-format.ts";
@@ -60,6 +60,45 @@ test("documents, answers and metrics belong together", async () => {
   }
 });
 
+test("a run stops between batches when its signal says so, and keeps what was answered", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "prunelab-signal-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const rows = Array.from({ length: 200 }, (_, index) => ({ text: `Stop ${index}:`, choices: ["a", "b c"], gold: 0 }));
+  const task = ownTask(folder, { validation: rows });
+  const model = await loadLanguageModel(await openCheckpointFile(tinyModel));
+  const stop = new AbortController();
+  const reason = new Error("enough");
+  const seen: number[] = [];
+  const onProgress = ({ done }: { done: number }) => {
+    seen.push(done);
+    if (done > 0) stop.abort(reason);
+  };
+  await assert.rejects(evaluate(model, [task], { onProgress, signal: stop.signal, fresh: true }), reason);
+  assert.ok(seen.at(-1)! < 200, `stopped after ${seen.at(-1)}`);
+  await assert.rejects(evaluate(model, [task], { signal: stop.signal }), reason);
+  const again = await evaluate(model, [task]);
+  assert.ok(again.reusedAnswers > 0 && again.reusedAnswers < 400, `${again.reusedAnswers} answers kept`);
+  await model.release();
+});
+
+test("no weights are loaded if every answer is known", async (t) => {
+  const usual = process.env.PRUNELAB_CACHE;
+  const own = mkdtempSync(join(tmpdir(), "prunelab-lazy-"));
+  process.env.PRUNELAB_CACHE = own;
+  t.after(() => {
+    if (usual === undefined) delete process.env.PRUNELAB_CACHE;
+    else process.env.PRUNELAB_CACHE = usual;
+    rmSync(own, { recursive: true });
+  });
+  const checkpoint = await openCheckpointFile(tinyModel);
+  const first = await evaluateCheckpoint(checkpoint, ["hellaswag"], { limit: 4, ...demo });
+  rmSync(cacheFolder("weights"), { recursive: true });
+  const second = await evaluateCheckpoint(checkpoint, ["hellaswag"], { limit: 4, ...demo });
+  assert.equal(second.reusedAnswers, 16);
+  assert.deepEqual(second.tasks[0]!.samples, first.tasks[0]!.samples);
+  assert.equal(existsSync(cacheFolder("weights")), false);
+});
+
 test("an unknown task and a limit of nothing are refused before anything is scored", async () => {
   await assert.rejects(evaluate(shortest, ["helaswag"], demo), /unknown task: helaswag; nearest: hellaswag/);
   await assert.rejects(evaluate(shortest, ["hellaswag"], { limit: 0, ...demo }), PrunelabError);
@@ -101,12 +140,12 @@ test("garbage in the answers' file is passed over", async (t) => {
   const path = join(folder, "answers.jsonl");
   writeFileSync(path, '\n{"a":1}\nnull\n["k",[[1]]]\n["k",5]\n["good",[[-1.5,true]]]\n["cut",[[-1.');
   const cache = await openAnswerCache(path, { fresh: false });
-  assert.equal(cache.get("k"), undefined);
-  assert.deepEqual(cache.get("good"), [{ sum: -1.5, isGreedy: true }]);
-  await cache.add("new", [{ sum: -2, isGreedy: false }]);
+  assert.equal(cache.sums.get("k"), undefined);
+  assert.deepEqual(cache.sums.get("good"), [{ sum: -1.5, isGreedy: true }]);
+  await cache.sums.add("new", [{ sum: -2, isGreedy: false }]);
   await cache.close();
   const again = await openAnswerCache(path, { fresh: false });
-  assert.deepEqual(again.get("new"), [{ sum: -2, isGreedy: false }]);
+  assert.deepEqual(again.sums.get("new"), [{ sum: -2, isGreedy: false }]);
   await again.close();
 });
 

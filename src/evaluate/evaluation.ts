@@ -1,7 +1,10 @@
 /** What scoring a model gives: every document with its answers, and the metrics of tasks and groups. */
-import type { GenerationRequest, LanguageModel, Loglikelihood, LoglikelihoodRequest } from "../model/language-model.ts";
+import type { DataSource } from "../datasets/source.ts";
+import type { LanguageModel } from "../model/language-model.ts";
 import type { ExampleSource } from "../tasks/examples.ts";
-import type { ChoiceTask, DataSource, GenerationTask, Metric, RollingTask, Row, TaskGroup } from "../tasks/task.ts";
+import { type TaskGroup, tasksOf } from "../tasks/find-tasks.ts";
+import { sum } from "../tasks/output-types/metrics.ts";
+import type { Metrics, OutputTypeName, SampleOf, TaskOf } from "../tasks/output-types/output-types.ts";
 
 /** One model scored on some tasks. */
 export interface Evaluation {
@@ -26,81 +29,23 @@ export interface Evaluation {
   readonly groups: readonly GroupEvaluation[];
 }
 
-/** One task's documents and metrics. */
-export type TaskEvaluation = ChoiceEvaluation | GenerationEvaluation | RollingEvaluation;
+/** One task's documents and metrics. Samples are in the order of the split. */
+export type TaskEvaluation = { [Name in OutputTypeName]: EvaluationOf<Name> }[OutputTypeName];
 
-interface BaseEvaluation {
+export interface EvaluationOf<Name extends OutputTypeName> {
+  readonly outputType: Name;
+  readonly task: TaskOf<Name>;
+  readonly samples: readonly SampleOf<Name>[];
   readonly source: DataSource;
   /** Documents in the split, before the limit. */
   readonly originalCount: number;
   readonly fewshotCount: number;
-  /** Where the examples came from; absent without any. */
+  /** The examples' source; absent without any. */
   readonly examples?: ExampleSource;
   readonly metrics: Metrics;
 }
 
-/** A task of multiple choice. Samples are in the order of the split. */
-export interface ChoiceEvaluation extends BaseEvaluation {
-  readonly outputType: "multiple_choice";
-  readonly task: ChoiceTask;
-  readonly samples: readonly ChoiceSample[];
-}
-
-/** A task whose answers the model wrote. */
-export interface GenerationEvaluation extends BaseEvaluation {
-  readonly outputType: "generate_until";
-  readonly task: GenerationTask;
-  readonly samples: readonly GenerationSample[];
-}
-
-/** A task of whole texts. */
-export interface RollingEvaluation extends BaseEvaluation {
-  readonly outputType: "loglikelihood_rolling";
-  readonly task: RollingTask;
-  readonly samples: readonly RollingSample[];
-}
-
-/** One document: what was asked, what the model answered, and how that was rated. */
-export type Sample = ChoiceSample | GenerationSample | RollingSample;
-
-interface BaseSample {
-  /** Index within the split. */
-  readonly docId: number;
-  /** What the task's `processDoc` made of the row. */
-  readonly doc: Row;
-}
-
-export interface ChoiceSample extends BaseSample {
-  /** Index of the right choice. */
-  readonly target: number;
-  /** One for each choice. */
-  readonly requests: readonly LoglikelihoodRequest[];
-  /** In the order of the requests. */
-  readonly answers: readonly Loglikelihood[];
-  /** 1 or 0 for each of the task's metrics. */
-  readonly metrics: Partial<Record<Metric, number>>;
-}
-
-export interface GenerationSample extends BaseSample {
-  /** All right answers. */
-  readonly targets: readonly string[];
-  readonly request: GenerationRequest;
-  readonly answer: string;
-  /** The answer as it was compared, but for case and punctuation. */
-  readonly filtered: string;
-  /** 1 or 0 for each of the task's metrics. */
-  readonly metrics: Partial<Record<Metric, number>>;
-}
-
-export interface RollingSample extends BaseSample {
-  /** What was scored. */
-  readonly text: string;
-  /** Natural-log probability of the whole text. */
-  readonly loglikelihood: number;
-  /** Of the text as it was before the task's changes: parts between white space, and bytes of UTF-8. */
-  readonly words: number;
-  readonly bytes: number;
-}
+export type ChoiceEvaluation = EvaluationOf<"multiple_choice">;
 
 /** A group of tasks, scored as one. Contains only the tasks that were evaluated. */
 export interface GroupEvaluation {
@@ -112,5 +57,43 @@ export interface GroupEvaluation {
   readonly metrics: Metrics;
 }
 
-/** Mean over the documents, in [0, 1] (but for perplexities and bits), and its standard error; null where there is none. */
-export type Metrics = Partial<Record<Metric, { readonly value: number; readonly stderr: number | null }>>;
+/** The groups' metrics over those of their tasks that were evaluated: means weighted by size, pooled standard errors. */
+export function groupEvaluations(
+  groups: readonly TaskGroup[],
+  evaluated: readonly TaskEvaluation[],
+): readonly GroupEvaluation[] {
+  return groups.map((group) => groupEvaluation(group, evaluated));
+}
+
+function groupEvaluation(group: TaskGroup, evaluated: readonly TaskEvaluation[]): GroupEvaluation {
+  const members = tasksOf(group).flatMap(({ task }) => evaluated.filter((candidate) => candidate.task.task === task));
+  const sizes = members.map(({ samples }) => samples.length);
+  const metrics = Object.fromEntries(
+    group.metrics.map((metric) => {
+      const scores = members.map((member) => member.metrics[metric]!);
+      const value = sum(scores.map((score, index) => score.value * sizes[index]!)) / sum(sizes);
+      return [
+        metric,
+        {
+          value,
+          stderr: pooledStandardError(
+            scores.map(({ stderr }) => stderr),
+            sizes,
+          ),
+        },
+      ];
+    }),
+  );
+  return { group, tasks: members.map(({ task }) => task.task), sampleCount: sum(sizes), metrics };
+}
+
+/** lm-eval's standard error of a mean weighted by size; null where a member has none. */
+export function pooledStandardError(stderrs: readonly (number | null)[], sizes: readonly number[]): number | null {
+  const parts = stderrs.map((stderr, index) => {
+    const size = sizes[index]!;
+    return stderr === null ? null : (size - 1) * (stderr * stderr) * size;
+  });
+  if (parts.length === 0 || parts.includes(null)) return null;
+  const variance = sum(parts as number[]) / (sum(sizes) - sizes.length);
+  return Math.sqrt(variance / sum(sizes));
+}

@@ -1,7 +1,7 @@
 /** A task of one's own, for tests: jsonl files and a literal object. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ChoiceTask } from "../tasks/task.ts";
+import type { ChoiceTask } from "../tasks/output-types/multiple-choice.ts";
 
 /** Writes rows `{ text, choices, gold }` as one file a split, lines ending as on Windows, and gives their task. */
 export function ownTask(folder: string, texts: Readonly<Record<string, readonly object[]>>): ChoiceTask {

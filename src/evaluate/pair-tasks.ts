@@ -1,7 +1,7 @@
 /** Two evaluations task by task, and the proof that both models were asked the same. */
 import { PrunelabError } from "../errors.ts";
-import type { ChoiceTask } from "../tasks/task.ts";
-import type { ChoiceEvaluation, ChoiceSample, Evaluation } from "./evaluation.ts";
+import type { ChoiceSample, ChoiceTask } from "../tasks/output-types/multiple-choice.ts";
+import type { ChoiceEvaluation, Evaluation } from "./evaluation.ts";
 
 /** One task's documents as two models answered them, in the same order. */
 export interface TaskPair {

@@ -2,6 +2,7 @@
  * lm-eval 0.4.13's results and samples files, key by key (its `result_schema.py`, `evaluation_tracker.py`).
  * `Float` is number in a file that was read, and PythonFloat in one to be written, where 1 must be spelled `1.0`.
  */
+import type { OutputTypeName } from "../tasks/output-types/output-types.ts";
 
 /** `results_<date>.json`. */
 export interface ResultsFile<Float = number> {
@@ -96,7 +97,7 @@ export interface TaskConfig<Float = number> {
   readonly num_fewshot: number;
   /** With `ignore_case` and `ignore_punctuation` where texts are compared. */
   readonly metric_list: readonly Readonly<Record<string, string | boolean>>[];
-  readonly output_type: "multiple_choice" | "generate_until" | "loglikelihood_rolling";
+  readonly output_type: OutputTypeName;
   readonly generation_kwargs?: Readonly<Record<string, unknown>> | undefined;
   readonly repeats: number;
   readonly filter_list?: readonly Readonly<Record<string, unknown>>[] | undefined;

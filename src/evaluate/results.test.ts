@@ -10,11 +10,11 @@ import { PrunelabError } from "../errors.ts";
 import { HubError } from "../hub/request.ts";
 import type { Loglikelihood, LoglikelihoodRequest } from "../model/language-model.ts";
 import { choiceTasks } from "../tasks/choice-tasks.test-helper.ts";
+import type { TaskGroup } from "../tasks/find-tasks.ts";
 import { loadDocuments } from "../tasks/load-documents.ts";
-import type { ChoiceTask, TaskGroup } from "../tasks/task.ts";
-import type { Evaluation, TaskEvaluation } from "./evaluation.ts";
-import { documentMetrics, groupEvaluations, taskMetrics } from "./metrics.ts";
-import { buildRequests } from "./requests.ts";
+import { means as taskMetrics } from "../tasks/output-types/metrics.ts";
+import { type ChoiceTask, documentMetrics, multipleChoice } from "../tasks/output-types/multiple-choice.ts";
+import { type Evaluation, groupEvaluations, type TaskEvaluation } from "./evaluation.ts";
 import { sanitizeName, writeResults } from "./results.ts";
 import type { ResultsFile } from "./results-format.ts";
 
@@ -42,7 +42,7 @@ function taskEvaluation(
 ): TaskEvaluation {
   const { docs, source, originalCount } = documents;
   const samples = docs.map((doc, docId) => {
-    const requests = buildRequests(task, doc);
+    const requests = multipleChoice.requests(task, doc);
     const answers = requests.map((request, index) => answer(request, docId, index));
     const metrics = documentMetrics(task, doc, answers);
     return { docId, doc, target: task.docToTarget(doc), requests, answers, metrics };
@@ -176,6 +176,25 @@ test("a metric of one document has no error, and a text of any kind is written",
   const lines = (await readFile(written.samples.boolq!, "utf8")).trimEnd().split("\n");
   assert.equal(lines.length, 1);
   assert.deepEqual(JSON.parse(lines[0]!).resps, [[["-1.0", "True"]], [["-1.0", "True"]]]);
+});
+
+test("a document's hash is Python's, whatever its numbers and keys", async () => {
+  const path = join(folder, "numbers.jsonl");
+  await writeFile(
+    path,
+    '{"passage":"p","question":"q","label":1,"weight":1.0,"big":1e22,"id":9007199254740993,"10":"b","9":"a"}\n',
+  );
+  const [boolq] = choiceTasks(["boolq"]);
+  const task = { ...boolq!, task: "own", dataset: { path: "own", files: { validation: path } } };
+  const documents = await loadDocuments(task);
+  const written = await writeResults(
+    evaluationOf([taskEvaluation(task, documents, () => ({ sum: -1, isGreedy: true }))], [], null),
+    join(folder, "numbers"),
+  );
+  const text = await readFile(written.samples.own!, "utf8");
+  assert.ok(text.includes('"weight": 1.0, "big": 1e+22, "id": 9007199254740993, "10": "b", "9": "a"}, "target"'), text);
+  // hashlib.sha256(json.dumps(json.loads(line), indent=2, ensure_ascii=False).encode()).hexdigest(), Python 3.11
+  assert.equal(JSON.parse(text).doc_hash, "2fe897bd6d1bf5e55073cfd8e1f99d7902556bce1809790ca218e2385539900c");
 });
 
 test("a folder that cannot be written is a plain error", async () => {

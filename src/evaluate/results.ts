@@ -1,13 +1,15 @@
 /** An evaluation in lm-eval's files: one of results, and for each task one of samples. */
+import { createHash } from "node:crypto";
 import { arch, platform } from "node:os";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
 import { packageVersion } from "../base/package-root.ts";
 import { PythonFloat, pythonFloat, pythonJson } from "../python/json.ts";
-import type { Metric, Task, TaskGroup } from "../tasks/task.ts";
-import type { Evaluation, Metrics, TaskEvaluation } from "./evaluation.ts";
-import type { ResultEntry, ResultsFile, TaskConfig } from "./results-format.ts";
-import { filterName, generationKwargs, sampleLines, sha256, taskHash } from "./sample-lines.ts";
+import type { TaskGroup } from "../tasks/find-tasks.ts";
+import { aggregationOf, type Metrics, outputTypeOf, type Task } from "../tasks/output-types/output-types.ts";
+import { FEWSHOT_DELIMITER, TARGET_DELIMITER } from "../tasks/output-types/prompt.ts";
+import type { Evaluation, TaskEvaluation } from "./evaluation.ts";
+import type { ResultEntry, ResultsFile, SampleLine, TaskConfig } from "./results-format.ts";
 
 /** Paths of what was written. */
 export interface WrittenResults {
@@ -42,6 +44,47 @@ export async function writeResults(
   const results = join(parent, `results_${date}.json`);
   await writeFileAtomic(results, pythonJson(resultsFile(evaluation, hashes), { indent: 2 }));
   return { results, samples };
+}
+
+/** A task's samples as lines of its file, in their order. */
+function sampleLines({ task, samples }: TaskEvaluation): SampleLine<PythonFloat>[] {
+  const outputType = outputTypeOf(task);
+  return samples.map((sample) => {
+    const { target, requests, resps, filtered_resps, metrics } = outputType.line(task, sample);
+    const named = requests.map((values, index) => [
+      `gen_args_${index}`,
+      Object.fromEntries(values.map((value, place) => [`arg_${place}`, value])),
+    ]);
+    return {
+      doc_id: sample.docId,
+      doc: sample.doc,
+      target,
+      arguments: Object.fromEntries(named),
+      resps,
+      filtered_resps,
+      filter: filterName(task),
+      metrics: task.metrics,
+      doc_hash: sha256(pythonJson(sample.doc, { indent: 2 })),
+      prompt_hash: sha256(requests[0]![0]),
+      target_hash: sha256(target),
+      ...metrics,
+    };
+  });
+}
+
+/** lm-eval's hash of a task's documents, prompts and targets; equal hashes mean that the same was asked. */
+function taskHash(lines: readonly SampleLine<unknown>[]): string {
+  return sha256(lines.map((line) => line.doc_hash + line.prompt_hash + line.target_hash).join(""));
+}
+
+/** The filter in the metrics' keys. */
+function filterName(task: Task): string {
+  return outputTypeOf(task).filter?.(task) ?? "none";
+}
+
+/** Hex digest of a text in UTF-8, as lm-eval writes its hashes. */
+function sha256(text: string): string {
+  return createHash("sha256").update(text, "utf8").digest("hex");
 }
 
 /** The results file of an evaluation. `hashes` are those of its tasks by name. */
@@ -160,8 +203,8 @@ function metricValues(metrics: Metrics, filter: string): Record<string, PythonFl
 function taskConfig({ task, fewshotCount }: TaskEvaluation, modelName: string): TaskConfig<PythonFloat> {
   const { process_docs, doc_to_text, doc_to_choice, doc_to_target, process_results, doc_to_decontamination_query } =
     task.config ?? sourceOf(task);
-  const delimiters = { fewshot_delimiter: "\n\n", target_delimiter: " " };
-  const isGeneration = task.outputType === "generate_until";
+  const delimiters = { fewshot_delimiter: FEWSHOT_DELIMITER, target_delimiter: TARGET_DELIMITER };
+  const { matching, generation_kwargs, filter_list } = outputTypeOf(task).config?.(task) ?? {};
   return {
     task: task.task,
     task_alias: task.task_alias,
@@ -193,18 +236,16 @@ function taskConfig({ task, fewshotCount }: TaskEvaluation, modelName: string): 
       ...delimiters,
     },
     num_fewshot: fewshotCount,
-    metric_list: task.metrics.map((metric) => ({
+    metric_list: task.metrics.map((metric: string) => ({
       metric,
-      aggregation: aggregations[metric],
-      higher_is_better: isHigherBetter(metric),
-      ...(isGeneration && task.matching),
+      aggregation: aggregationOf(task, metric),
+      higher_is_better: isHigherBetter(task, metric),
+      ...matching,
     })),
     output_type: task.outputType,
-    generation_kwargs: isGeneration ? generationKwargs(task.until) : undefined,
+    generation_kwargs,
     repeats: 1,
-    filter_list: isGeneration
-      ? [{ name: task.filter, filter: [{ function: task.filter }, { function: "take_first" }] }]
-      : undefined,
+    filter_list,
     should_decontaminate: doc_to_decontamination_query !== undefined,
     doc_to_decontamination_query,
     metadata: { version: new PythonFloat(task.version), pretrained: modelName, config_source: "prunelab" },
@@ -214,28 +255,18 @@ function taskConfig({ task, fewshotCount }: TaskEvaluation, modelName: string): 
 /** What a task of the user's own does, in its own language. */
 function sourceOf(task: Task): NonNullable<Task["config"]> {
   return {
-    doc_to_text: task.outputType === "loglikelihood_rolling" ? "" : String(task.docToText),
-    ...(task.outputType === "multiple_choice" && { doc_to_choice: String(task.docToChoice) }),
+    doc_to_text: "docToText" in task ? String(task.docToText) : "",
+    ...("docToChoice" in task && { doc_to_choice: String(task.docToChoice) }),
     doc_to_target: String(task.docToTarget),
   };
 }
 
-/** lm-eval's names for how documents' values become one. */
-const aggregations: Readonly<Record<Metric, string>> = {
-  acc: "mean",
-  acc_norm: "mean",
-  exact_match: "mean",
-  word_perplexity: "weighted_perplexity",
-  byte_perplexity: "weighted_perplexity",
-  bits_per_byte: "bits_per_byte",
-};
-
-function isHigherBetter(metric: Metric): boolean {
-  return aggregations[metric] === "mean";
+function isHigherBetter(task: Task, metric: string): boolean {
+  return aggregationOf(task, metric) === "mean";
 }
 
 function higherIsBetter({ task }: TaskEvaluation): Record<string, boolean> {
-  return Object.fromEntries(task.metrics.map((metric) => [metric, isHigherBetter(metric)]));
+  return Object.fromEntries(task.metrics.map((metric: string) => [metric, isHigherBetter(task, metric)]));
 }
 
 /** A value of its first member for each group whose members are tasks; lm-eval leaves groups of groups out. */

@@ -58,9 +58,32 @@ test("a row without a right choice is refused with its place, before anything is
       /line 2.*right choice out of range: 2 of 2 choices|right choice out of range: 2 of 2 choices.*line 2/,
     ],
     [{ text: "q", choices: [], gold: -1 }, /right choice out of range: -1 of 0 choices/],
+    [
+      { text: "q", choices: [1, 2], gold: 0 },
+      /line 2: each of the choices must be a text: 1 \(a number\); .*docToChoice/,
+    ],
+    [{ text: "q", choices: "ab", gold: 0 }, /line 2: the choices must be a list: "ab"; /],
+    [{ text: 7, choices: ["a"], gold: 0 }, /line 2: no context: 7; correct the row or docToText/],
+    [{ text: ["q", null], choices: ["a", "b"], gold: 0 }, /line 2: each of the contexts must be a text: null; /],
   ] as const) {
     const task = ownTask(temporaryFolder(t), { validation: [{ text: "q", choices: ["a"], gold: 0 }, row] });
     await assert.rejects(evaluate(model, [task]), { name: "PrunelabError", message });
+  }
+  await model.release();
+});
+
+test("an example that cannot be asked is refused before anything is asked", async (t) => {
+  const validation = [{ text: "q", choices: ["a", "b"], gold: 0 }];
+  const wrong = { text: "q", choices: [3, 4], gold: 0 };
+  const task = ownTask(temporaryFolder(t), { validation, train: [wrong, wrong] });
+  const model = await loadLanguageModel(await openCheckpointFile(tinyModel));
+  const onProgress = () => assert.fail("something was asked");
+  await assert.rejects(evaluate(model, [task], { numFewshot: 1, onProgress }), {
+    name: "PrunelabError",
+    message: /train\.jsonl line \d: each of the choices must be a text: 3/,
+  });
+  for (const numFewshot of [-1, 0.5]) {
+    await assert.rejects(evaluate(model, [task], { numFewshot, onProgress }), /must be an integer from 0/);
   }
   await model.release();
 });

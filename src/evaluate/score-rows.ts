@@ -1,5 +1,5 @@
 /** An evaluation as flat rows: a score with its interval for each task and metric. */
-import type { Evaluation, Sample } from "./evaluation.ts";
+import type { Evaluation } from "./evaluation.ts";
 import { wilsonInterval } from "./statistics.ts";
 
 /** One score, a share in [0, 1] but for perplexities and bits. */
@@ -24,8 +24,8 @@ export interface ScoreRow {
 export function scoreRows({ model, tasks }: Evaluation): ScoreRow[] {
   return tasks.flatMap(({ task, fewshotCount, examples, samples, source, metrics }) =>
     Object.entries(metrics).map(([metric, { value }]) => {
-      const rights = (samples as readonly Sample[]).map((sample) =>
-        "metrics" in sample ? sample.metrics[metric as keyof typeof sample.metrics] : undefined,
+      const rights = samples.map((sample) =>
+        "metrics" in sample ? (sample.metrics as Readonly<Record<string, number>>)[metric] : undefined,
       );
       const isShare = rights.every((right) => right === 0 || right === 1);
       const ends = isShare ? wilsonInterval(rights.filter((right) => right === 1).length, samples.length) : null;

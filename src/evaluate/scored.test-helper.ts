@@ -1,6 +1,7 @@
 /** Evaluations from bare log-likelihoods, for tests. */
 import { choiceTasks } from "../tasks/choice-tasks.test-helper.ts";
-import type { ChoiceEvaluation, ChoiceSample, Evaluation, TaskEvaluation } from "./evaluation.ts";
+import type { ChoiceSample } from "../tasks/output-types/multiple-choice.ts";
+import type { ChoiceEvaluation, Evaluation, TaskEvaluation } from "./evaluation.ts";
 
 /** A document: the index of its right choice, and each choice's log-likelihood. */
 export interface ScoredDoc {

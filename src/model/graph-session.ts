@@ -21,7 +21,8 @@ export interface GraphOptions {
 export async function openGraphSession(config: ModelConfig, options: GraphOptions): Promise<GraphSession> {
   const { device } = options;
   const openScoring = async () => await openScorer(config, { device, folder: await options.folder() });
-  let scorer: Scorer | undefined = await openScoring();
+  // On the CPU only when something is asked: all answers may come from a journal. Another device may not be there, which is said at once.
+  let scorer: Scorer | undefined = device === "cpu" ? undefined : await openScoring();
   let generator: Session | undefined;
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {

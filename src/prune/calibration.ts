@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { mersenne } from "pure-rand/generator/mersenne";
 import { checkInteger } from "../base/check-integer.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { dolly } from "../datasets/dolly.ts";
 import { readJsonLines } from "../datasets/jsonl.ts";
 import { loadRows } from "../datasets/load-rows.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
@@ -147,7 +148,7 @@ function checkWindows(windows: readonly (readonly number[])[], { config }: Check
 async function readTexts(source: string): Promise<Text[]> {
   const named = (text: string, category: unknown = "") => ({ text, category: String(category) });
   if (source === "dolly") {
-    const { rows } = await loadRows({ path: "databricks/databricks-dolly-15k", split: "train" });
+    const { rows } = await loadRows(dolly);
     return rows.map(({ row: { category, ...row } }) => named(textOf(row), category)).filter(({ text }) => text !== "");
   }
   if (source.endsWith(".jsonl")) {

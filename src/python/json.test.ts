@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { PythonFloat, pythonFloat, pythonJson } from "./json.ts";
+import { PythonFloat, parseJson, pythonFloat, pythonJson } from "./json.ts";
 
 // Expected texts are Python 3.11's own.
 
@@ -76,6 +76,50 @@ test("writes any JSON so that it reads back the same", () => {
   fc.assert(
     fc.property(fc.jsonValue({ stringUnit: "binary" }), fc.constantFrom(0, 2), (value, indent) => {
       assert.deepEqual(JSON.parse(pythonJson(value, { indent })), JSON.parse(JSON.stringify(value)));
+    }),
+  );
+});
+
+test("writes what it has read as Python writes what it has read", () => {
+  // json.dumps(json.loads(text), ensure_ascii=False), Python 3.11
+  for (const [text, expected] of [
+    [
+      '{"a": 1.0, "b": 1e22, "c": 1E+2, "d": -0, "e": -0.0, "f": 1.50}',
+      '{"a": 1.0, "b": 1e+22, "c": 100.0, "d": 0, "e": -0.0, "f": 1.5}',
+    ],
+    [
+      '{"a": 9007199254740993, "b": -123456789012345678901234567890}',
+      '{"a": 9007199254740993, "b": -123456789012345678901234567890}',
+    ],
+    [
+      '{"b": 1, "10": 2, "9": {"1": 0, "x": [], "0": [1.0, [2e0, 3]]}}',
+      '{"b": 1, "10": 2, "9": {"1": 0, "x": [], "0": [1.0, [2.0, 3]]}}',
+    ],
+    ['{"a": {"x": 1.0}, "a": {"x": 1}, "b": [1.0], "b": 2, "2": 1.0, "2": 5}', '{"a": {"x": 1}, "b": 2, "2": 5}'],
+    [
+      '{"text": "it cost 3.5 and \\"1\\": \\\\", "n": 1.0, "": -0}',
+      '{"text": "it cost 3.5 and \\"1\\": \\\\", "n": 1.0, "": 0}',
+    ],
+    ['[1.0, "}", {"]": 1.0}, null, true, 1e400]', '[1.0, "}", {"]": 1.0}, null, true, Infinity]'],
+  ] as const) {
+    assert.equal(pythonJson(parseJson(text)), expected);
+    assert.deepEqual(JSON.parse(JSON.stringify(parseJson(text))), JSON.parse(JSON.stringify(JSON.parse(text))));
+  }
+  assert.throws(() => parseJson('{"a": 1.0'), SyntaxError);
+});
+
+test("a copy of a row keeps its spelling, a new value has its own", () => {
+  const row = parseJson('{"z": 1.0, "2": 1.0, "1": "x"}') as Record<string, unknown>;
+  assert.equal(pythonJson({ ...row, added: 3 }), '{"z": 1.0, "2": 1.0, "1": "x", "added": 3}');
+  assert.equal(pythonJson({ ...row, z: 2 }), '{"z": 2, "2": 1.0, "1": "x"}');
+});
+
+test("reads any JSON as JSON.parse does, and writes it as Python's float and int would", () => {
+  fc.assert(
+    fc.property(fc.json({ stringUnit: "binary", noUnicodeString: false } as object), (text) => {
+      const value = parseJson(text);
+      assert.equal(JSON.stringify(value), JSON.stringify(JSON.parse(text)));
+      assert.deepEqual(JSON.parse(pythonJson(value)), JSON.parse(JSON.stringify(JSON.parse(text))));
     }),
   );
 });

@@ -1,8 +1,8 @@
 /** What may be concluded from a comparison, in sentences for readers without statistics. */
 import type { ComparisonData } from "../evaluate/compare.ts";
 import type { ComparisonRow } from "../evaluate/comparison-row.ts";
+import { labelOf as taskLabel, memberNameOf as tasksOfGroup } from "../tasks/find-tasks.ts";
 import { percent, pValue } from "./numbers.ts";
-import { taskLabel } from "./task-label.ts";
 
 /** Names of the two models for sentences. */
 type Names = readonly [a: string, b: string];
@@ -28,10 +28,6 @@ export function shortNames({ a, b }: Pick<ComparisonData, "a" | "b">): Names {
 /** E.g. "MMLU, 5 subjects". */
 export function rowLabel({ kind, name, taskCount }: Pick<ComparisonRow, "kind" | "name" | "taskCount">): string {
   return kind === "task" ? taskLabel(name) : `${taskLabel(name)}, ${taskCount} ${tasksOfGroup(name)}`;
-}
-
-function tasksOfGroup(name: string): string {
-  return name.startsWith("mmlu") ? "subjects" : "tasks";
 }
 
 function warnings({ rows, sameWeights }: ComparisonData): string[] {

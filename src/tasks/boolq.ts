@@ -1,7 +1,8 @@
 /** BoolQ: yes or no questions about a passage. */
-import { integerField, textField } from "../datasets/fields.ts";
+import { integerField, textField, wrongField } from "../datasets/fields.ts";
+import { jsonLines } from "../datasets/folder.ts";
 import type { Row } from "../datasets/source.ts";
-import type { ChoiceTask } from "./task.ts";
+import type { ChoiceTask } from "./output-types/multiple-choice.ts";
 
 interface BoolqDoc extends Row {
   readonly question: string;
@@ -15,9 +16,21 @@ interface BoolqDoc extends Row {
  */
 export const boolq: ChoiceTask<BoolqDoc> = {
   task: "boolq",
+  label: "BoolQ",
   outputType: "multiple_choice",
   version: 2,
-  dataset: { path: "aps/super_glue", name: "boolq" },
+  dataset: {
+    path: "aps/super_glue",
+    name: "boolq",
+    // BoolQ's own files have the passage alone; the Hub's copy begins each passage with its title and " -- ".
+    folder: {
+      files: { train: ["boolq/train.jsonl"], validation: ["boolq/dev.jsonl"] },
+      read: jsonLines(({ question, passage, answer }, idx) => {
+        if (typeof answer !== "boolean") throw wrongField("answer", "true or false", answer);
+        return { question, passage, idx, label: Number(answer) };
+      }),
+    },
+  },
   splits: { training: "train", validation: "validation" },
   fewshotSampler: "default",
   processDoc: (row) => ({

@@ -1,6 +1,6 @@
 /** Tasks of multiple choice, for tests. */
 import { findTasks } from "./find-tasks.ts";
-import type { ChoiceTask } from "./task.ts";
+import type { ChoiceTask } from "./output-types/multiple-choice.ts";
 
 /** The tasks of some names, all of multiple choice. */
 export function choiceTasks(names: readonly string[]): ChoiceTask[] {

@@ -5,15 +5,15 @@ import { type LoadRowsOptions, loadRows, NoRowsError } from "../datasets/load-ro
 import type { DataSource, PlacedRow, Row } from "../datasets/source.ts";
 import { PrunelabError } from "../errors.ts";
 import { pythonRandom } from "../python/random.ts";
-import { readDoc } from "./read-doc.ts";
-import { type ChoiceTask, type GenerationTask, scoredRows } from "./task.ts";
+import { type Task as AnyTask, readDoc } from "./output-types/output-types.ts";
+import { scoredRows } from "./task.ts";
 
-/** A task whose documents examples may stand before. */
-type Task = ChoiceTask | GenerationTask;
+/** A task that asks questions, so that solved ones may stand before them. */
+type Task = Extract<AnyTask, { docToText: unknown }>;
 
 /** lm-eval's seed for examples. */
 const SEED = 1234;
-/** Rows kept back for examples at most, where none but scored ones are at hand. */
+/** Rows kept back for examples at most, if none but scored ones are available. */
 const KEPT_BACK = 100;
 
 /** Where a task's examples come from. */

@@ -4,11 +4,25 @@ import { arcChallenge, arcEasy } from "./arc.ts";
 import { boolq } from "./boolq.ts";
 import { hellaswag } from "./hellaswag.ts";
 import { mmluGroups, mmluTasks } from "./mmlu.ts";
+import type { Metric, Task } from "./output-types/output-types.ts";
 import { piqa } from "./piqa.ts";
-import type { Task, TaskGroup } from "./task.ts";
 import { triviaqa } from "./triviaqa.ts";
 import { wikitext } from "./wikitext.ts";
 import { winogrande } from "./winogrande.ts";
+
+/** Tasks whose scores are also given as one: the mean weighted by size, with a pooled standard error. */
+export interface TaskGroup {
+  readonly group: string;
+  /** The group's name as people write it, e.g. "MMLU"; `group` unless given. */
+  readonly label?: string;
+  /** What its tasks are called; "tasks" unless given. */
+  readonly memberName?: string;
+  readonly group_alias?: string;
+  readonly version: number;
+  /** Names of tasks or of further groups. */
+  readonly members: readonly string[];
+  readonly metrics: readonly Metric[];
+}
 
 /** Every task there is, in the order in which lists show them. */
 export const allTasks: readonly Task[] = [
@@ -64,6 +78,17 @@ export function findTasks(names: readonly (string | Task)[]): FoundTasks {
 /** The tasks below a group, through inner groups. */
 export function tasksOf(group: TaskGroup): readonly Task[] {
   return findTasks(group.members).tasks;
+}
+
+/** A task's or group's name as people write it, e.g. "MMLU formal logic"; an unknown name as it is. */
+export function labelOf(name: string): string {
+  const known = allTasks.find(({ task }) => task === name) ?? allGroups.find(({ group }) => group === name);
+  return known?.label ?? name;
+}
+
+/** What the tasks of a group are called, e.g. "subjects". */
+export function memberNameOf(name: string): string {
+  return allGroups.find(({ group }) => group === name)?.memberName ?? "tasks";
 }
 
 /** The three known names with the most pairs of letters in common (Dice's coefficient). */

@@ -4,8 +4,8 @@ import type { DataSource, Row } from "../datasets/source.ts";
 import { PrunelabError } from "../errors.ts";
 import { pythonRandom } from "../python/random.ts";
 import { type Examples, loadExamples } from "./examples.ts";
-import { readDoc } from "./read-doc.ts";
-import { scoredRows, type Task } from "./task.ts";
+import { readDoc, type Task } from "./output-types/output-types.ts";
+import { scoredRows } from "./task.ts";
 
 /** Of random subsets. */
 export const defaultSeed = 1234;
@@ -74,7 +74,7 @@ export async function loadDocuments(
   if (rows.length === 0) throw new PrunelabError(`no documents: ${source.where} is empty; get the file again`);
   const wanted = samples === null ? firstWithin(limit, rows.length) : drawnOf(rows.length, samples, seed);
   const { examples, scored } =
-    numFewshot === 0 || task.outputType === "loglikelihood_rolling"
+    numFewshot === 0 || !("docToText" in task)
       ? { examples: null, scored: wanted }
       : await loadExamples(task, numFewshot, { rows, source, scored: wanted }, options);
   const docs = scored.map((index) => readDoc(task, rows[index]!));

@@ -1,8 +1,11 @@
 /** MMLU: exam questions of 57 subjects with four answers each. */
-import { integerField, textField, textsField } from "../datasets/fields.ts";
+import { integerField, textField, textsField, wrongField } from "../datasets/fields.ts";
+import { csvRecords, type FolderLayout } from "../datasets/folder.ts";
 import type { Row } from "../datasets/source.ts";
+import { PrunelabError } from "../errors.ts";
 import { strip } from "../python/text.ts";
-import type { ChoiceTask, TaskGroup } from "./task.ts";
+import type { TaskGroup } from "./find-tasks.ts";
+import type { ChoiceTask } from "./output-types/multiple-choice.ts";
 
 interface MmluDoc extends Row {
   readonly question: string;
@@ -12,6 +15,19 @@ interface MmluDoc extends Row {
 
 const LETTERS = ["A", "B", "C", "D"];
 
+const folder: FolderLayout = {
+  files: { dev: ["mmlu/dev/*_dev.csv"], validation: ["mmlu/val/*_val.csv"], test: ["mmlu/test/*_test.csv"] },
+  // Question, four choices, the answer's letter.
+  read: csvRecords((fields, subject) => {
+    if (fields.length !== 6) throw new PrunelabError(`a record must have 6 fields: ${fields.length}`);
+    const [question, ...rest] = fields;
+    const letter = rest.pop()!;
+    const answer = LETTERS.indexOf(letter);
+    if (answer < 0) throw wrongField("answer", "A, B, C or D", letter);
+    return { question, subject, choices: rest, answer };
+  }),
+};
+
 /**
  * One subject of Hendrycks et al., "Measuring Massive Multitask Language Understanding", ICLR 2021, arXiv:2009.03300.
  * lm-eval's `mmlu_<subject>` with the default template, version 1.0.
@@ -19,10 +35,11 @@ const LETTERS = ["A", "B", "C", "D"];
 function mmluTask(subject: string): ChoiceTask<MmluDoc> {
   return {
     task: `mmlu_${subject}`,
+    label: `MMLU ${subject.replaceAll("_", " ")}`,
     outputType: "multiple_choice",
     task_alias: subject,
     version: 1,
-    dataset: { path: "cais/mmlu", name: subject },
+    dataset: { path: "cais/mmlu", name: subject, folder },
     splits: { test: "test", fewshot: "dev" },
     fewshotSampler: "first_n",
     description: `The following are multiple choice questions (with answers) about ${subject.replaceAll("_", " ")}.\n\n`,
@@ -120,9 +137,14 @@ export const mmluTasks: readonly ChoiceTask<MmluDoc>[] = Object.values(subjects)
 
 /** lm-eval's `mmlu` and its four parts, version 2. */
 export const mmluGroups: readonly TaskGroup[] = [
-  { group: "mmlu", version: 2, members: Object.keys(subjects).map((part) => `mmlu_${part}`), metrics: ["acc"] },
+  {
+    ...{ group: "mmlu", label: "MMLU", memberName: "subjects", version: 2, metrics: ["acc"] },
+    members: Object.keys(subjects).map((part) => `mmlu_${part}`),
+  },
   ...Object.entries(subjects).map(([part, members]) => ({
     group: `mmlu_${part}`,
+    label: `MMLU ${part.replaceAll("_", " ")}`,
+    memberName: "subjects",
     group_alias: part.replace("_", " "),
     version: 2,
     members: members.map((subject) => `mmlu_${subject}`),

@@ -1,7 +1,8 @@
 /** TriviaQA: quiz questions that the model answers in its own words. */
-import { objectField, textField, textsField } from "../datasets/fields.ts";
+import { objectField, textField, textsField, wrongField } from "../datasets/fields.ts";
+import { jsonLines } from "../datasets/folder.ts";
 import type { Row } from "../datasets/source.ts";
-import type { GenerationTask } from "./task.ts";
+import type { GenerationTask } from "./output-types/generate-until.ts";
 
 interface TriviaqaDoc extends Row {
   readonly question: string;
@@ -14,9 +15,21 @@ interface TriviaqaDoc extends Row {
  */
 export const triviaqa: GenerationTask<TriviaqaDoc> = {
   task: "triviaqa",
+  label: "TriviaQA",
   outputType: "generate_until",
   version: 3,
-  dataset: { path: "mandarjoshi/trivia_qa", name: "rc.nocontext" },
+  dataset: {
+    path: "mandarjoshi/trivia_qa",
+    name: "rc.nocontext",
+    folder: {
+      files: {
+        train: ["triviaqa/train.jsonl"],
+        validation: ["triviaqa/validation.jsonl", "triviaqa/foundry_triviaqa_sm_sub.jsonl"],
+      },
+      partial: ["triviaqa/foundry_triviaqa_sm_sub.jsonl"],
+      read: jsonLines(hubRow),
+    },
+  },
   splits: { training: "train", validation: "validation" },
   fewshotSampler: "default",
   processDoc: (row) => {
@@ -39,3 +52,11 @@ export const triviaqa: GenerationTask<TriviaqaDoc> = {
     doc_to_decontamination_query: "question",
   },
 };
+
+/** llm-foundry's copy has the prompt in place of the question; other files have the Hub's fields. */
+function hubRow(row: Row): Row {
+  if (row.question !== undefined) return row;
+  const [, question] = /^Question: (.*)\nAnswer:$/s.exec(textField(row, "context")) ?? [];
+  if (question === undefined) throw wrongField("context", '"Question: …", a new line and "Answer:"', row.context);
+  return { question, answer: { aliases: row.aliases, value: row.answer } };
+}

@@ -1,8 +1,9 @@
 /** WikiText-2: how well the model predicts whole Wikipedia articles. */
 import { textField } from "../datasets/fields.ts";
 import type { Row } from "../datasets/source.ts";
+import { readWikitextPages } from "../datasets/wikitext-pages.ts";
 import { tighten } from "../python/text.ts";
-import type { RollingTask } from "./task.ts";
+import type { RollingTask } from "./output-types/loglikelihood-rolling.ts";
 
 interface WikitextDoc extends Row {
   readonly page: string;
@@ -14,9 +15,21 @@ interface WikitextDoc extends Row {
  */
 export const wikitext: RollingTask<WikitextDoc> = {
   task: "wikitext",
+  label: "WikiText-2",
   outputType: "loglikelihood_rolling",
   version: 2,
-  dataset: { path: "EleutherAI/wikitext_document_level", name: "wikitext-2-raw-v1" },
+  dataset: {
+    path: "EleutherAI/wikitext_document_level",
+    name: "wikitext-2-raw-v1",
+    folder: {
+      files: {
+        train: ["wikitext2/wiki.train.raw"],
+        validation: ["wikitext2/wiki.valid.raw"],
+        test: ["wikitext2/wiki.test.raw"],
+      },
+      read: readWikitextPages,
+    },
+  },
   splits: { training: "train", validation: "validation", test: "test" },
   fewshotSampler: "default",
   processDoc: (row) => ({ ...row, page: textField(row, "page") }),

@@ -1,8 +1,9 @@
 /** WinoGrande: which of two names fills the gap, scored by what follows the gap. */
 import { textField, wrongField } from "../datasets/fields.ts";
+import { jsonLines } from "../datasets/folder.ts";
 import type { Row } from "../datasets/source.ts";
 import { strip } from "../python/text.ts";
-import type { ChoiceTask } from "./task.ts";
+import type { ChoiceTask } from "./output-types/multiple-choice.ts";
 
 interface WinograndeDoc extends Row {
   readonly sentence: string;
@@ -17,9 +18,17 @@ interface WinograndeDoc extends Row {
  */
 export const winogrande: ChoiceTask<WinograndeDoc> = {
   task: "winogrande",
+  label: "WinoGrande",
   outputType: "multiple_choice",
   version: 1,
-  dataset: { path: "allenai/winogrande", name: "winogrande_xl" },
+  dataset: {
+    path: "allenai/winogrande",
+    name: "winogrande_xl",
+    folder: {
+      files: { train: ["winogrande/train_xl.jsonl"], validation: ["winogrande/dev.jsonl"] },
+      read: jsonLines(({ sentence, option1, option2, answer }) => ({ sentence, option1, option2, answer })),
+    },
+  },
   splits: { training: "train", validation: "validation" },
   fewshotSampler: "default",
   processDoc: (row) => {

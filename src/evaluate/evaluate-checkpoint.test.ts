@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { tinyModel } from "../base/testing.test-helper.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
-import { evaluateCheckpoint } from "../evaluate/evaluate-checkpoint.ts";
-import { ownTask } from "../evaluate/own-task.test-helper.ts";
+import { evaluateCheckpoint } from "./evaluate.ts";
+import { ownTask } from "./own-task.test-helper.ts";
 
 test("an evaluation shows itself as lm-eval's table, in a terminal and in a notebook", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "prunelab-evaluate-"));

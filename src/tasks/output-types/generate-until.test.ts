@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { GenerationTask } from "../tasks/task.ts";
-import { triviaqa } from "../tasks/triviaqa.ts";
-import { exactMatch, filterAnswer } from "./exact-match.ts";
+import { triviaqa } from "../triviaqa.ts";
+import { exactMatch, filterAnswer, type GenerationTask } from "./generate-until.ts";
 
 const task = triviaqa as GenerationTask;
 

@@ -1,5 +1,6 @@
 /** One evaluation as a Markdown table with lm-eval's columns. */
-import type { Evaluation, Metrics } from "../evaluate/evaluation.ts";
+import type { Metrics } from "../tasks/output-types/output-types.ts";
+import type { Evaluation } from "./evaluation.ts";
 
 /** A row for each metric of each task and group: name, version, shots, documents, metric, value and standard error in [0, 1]. */
 export function resultsTable(evaluation: Evaluation): string {
