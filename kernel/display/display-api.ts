@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { ownerId } from "../cell/owner.ts";
 import type { MimeBundle } from "../cell/worker-channel.ts";
 import { toBundle } from "./display.ts";
-import { interactiveHtml, isFigure } from "./display-figure.ts";
+import { interactiveHtml, isFigure, plotlyHtml, setInteractive } from "./display-figure.ts";
 
 export type Publish = (
   id: string,
@@ -18,7 +18,7 @@ export interface DisplayOptions {
   update?: boolean;
   /** The value is itself an object of MIME types with their data. */
   raw?: boolean;
-  /** Embeds a plotly figure with plotly.js itself, for front ends that draw neither figures nor SVG well enough. */
+  /** Embeds a plotly figure with plotly.js itself; `display.interactive()` needs it once for all figures. */
   interactive?: boolean;
 }
 
@@ -40,8 +40,14 @@ type MimeMethods = Record<keyof typeof MIME_METHODS, (content: string | Uint8Arr
   raw(type: string, content: string | Uint8Array): void;
 };
 
+/** As tslab's `display`, and the kernel's own. */
+interface DisplayMethods extends MimeMethods {
+  /** Makes the figures of the notebook interactive from here on, by one plotly.js (4.5 MB) in this output; `false` ends it. */
+  interactive(on?: boolean): void;
+}
+
 export interface DisplayApi {
-  display: ((value: unknown, options?: DisplayOptions) => void) & MimeMethods;
+  display: ((value: unknown, options?: DisplayOptions) => void) & DisplayMethods;
   newDisplay(): MimeMethods;
   clearOutput(options?: { wait?: boolean }): void;
   /** Resolves once what the request has displayed so far is sent, promises included. */
@@ -81,10 +87,14 @@ export function createDisplayApi(publish: Publish): DisplayApi {
   }
 
   return {
-    display: Object.assign(
-      display,
-      mimeMethods(() => ({})),
-    ),
+    display: Object.assign(display, {
+      ...mimeMethods(() => ({})),
+      interactive: (on = true) => {
+        setInteractive(on);
+        const data = { "text/html": plotlyHtml(), "text/plain": "Figures below are interactive." };
+        if (on) send(ownerId(), { data, metadata: {} }, {});
+      },
+    }),
     newDisplay: () => {
       const id = randomUUID();
       let shown = false;

@@ -1,20 +1,16 @@
-/** Shows plotly figures: the interactive JSON for front ends that draw it, a static SVG for all others. */
+/** Shows plotly figures: as JSON and as pictures, and interactive by one plotly.js a notebook once a cell has asked for it. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { Worker } from "node:worker_threads";
-import { builtFile } from "../../src/base/package-root.ts";
-import { toPlainJson } from "./plain-json.ts";
+import { drawFigure } from "../../src/base/draw-figure.ts";
+import { toPlainJson } from "../../src/base/plain-json.ts";
+import type { MimeBundle } from "../cell/worker-channel.ts";
 
 export interface Figure {
   data: object[];
   layout: Record<string, unknown>;
 }
 
-/** As src/base/plot-thread.ts answers, which only runs by its file. */
-type PlotReply = { id: number; svg?: string; failure?: string };
-
-/** How long the thread that draws waits for another figure; it holds some 150 MB. */
-const IDLE_MS = 20_000;
+const PLOTLY_TYPE = "application/vnd.plotly.v1+json";
 
 export function isFigure(value: object): value is Figure {
   const { data, layout } = value as Partial<Figure>;
@@ -28,76 +24,77 @@ export function isFigure(value: object): value is Figure {
   );
 }
 
-export async function figureBundle(figure: Figure): Promise<Record<string, unknown>> {
-  const { data, layout } = figure;
+export async function figureBundle({ data, layout }: Figure): Promise<Record<string, unknown>> {
   const title = layout.title as { text?: string } | string | undefined;
   const name = typeof title === "string" ? title : title?.text;
   const plain = `Plotly figure${name ? `: ${name}` : ""}, ${data.length} ${data.length === 1 ? "trace" : "traces"}`;
-  const bundle = { "application/vnd.plotly.v1+json": { data, layout }, "text/plain": plain };
+  // Without colours of its own a figure has none that only a light page shows.
+  const themed = { ...themeless, ...layout };
+  const bundle = { [PLOTLY_TYPE]: { data, layout }, "text/plain": plain };
   try {
-    return { ...bundle, "image/svg+xml": await drawSvg(figure) };
+    const { svg, png } = await drawFigure({ data, layout: themed });
+    return { ...bundle, "image/svg+xml": svg, ...(png && { "image/png": png }) };
   } catch (error) {
     return { ...bundle, "text/plain": `${plain} (no static picture: ${(error as Error).message})` };
   }
 }
 
-/** The figure with plotly.js itself, some 4 MB, as a page that needs no network. */
-export function interactiveHtml({ data, layout }: Figure): string {
-  const path = createRequire(import.meta.url).resolve("plotly.js-dist-min");
-  const json = toPlainJson({ data, layout }).replaceAll("<", "\\u003c");
-  return `<div></div><script>(() => {
+/** Reads on light and on dark pages alike. */
+const themeless = {
+  paper_bgcolor: "rgba(0,0,0,0)",
+  plot_bgcolor: "rgba(0,0,0,0)",
+  font: { color: "#757a82" },
+  xaxis: { gridcolor: "rgba(128,128,128,0.25)" },
+  yaxis: { gridcolor: "rgba(128,128,128,0.25)" },
+};
+
+let isInteractive = false;
+
+/** Whether figures are interactive from here on; see plotlyHtml. */
+export function setInteractive(on: boolean): void {
+  isInteractive = on;
+}
+
+/** Adds to a figure's bundle its size in pixels and, where asked for, HTML that draws it with the page's plotly.js. */
+export function finishFigure({ data, metadata }: MimeBundle): MimeBundle {
+  const figure = data[PLOTLY_TYPE] as Figure | undefined;
+  if (!figure) return { data, metadata };
+  const { width, height } = figure.layout as { width?: number; height?: number };
+  // Pictures have twice the pixels.
+  const size = width && height && data["image/png"] ? { "image/png": { width, height } } : {};
+  const html = isInteractive ? { "text/html": figureHtml(figure, data["image/png"] as string | undefined) } : {};
+  return { data: { ...data, ...html }, metadata: { ...metadata, ...size } };
+}
+
+/** The picture, and a script that puts the interactive figure in its place as soon as the page has plotly.js; untrusted pages keep the picture. */
+function figureHtml(figure: Figure, png: string | undefined): string {
+  const { width } = figure.layout as { width?: number };
+  const picture = png ? `<img alt="" src="data:image/png;base64,${png}"${width ? ` width="${width}"` : ""}>` : "";
+  return `<div>${picture}</div><script>(() => {
 const place = document.currentScript.previousElementSibling;
-if (!window.Plotly) { const define = undefined, module = undefined, exports = undefined; ${readFileSync(path, "utf8")} }
-const figure = ${json};
-Plotly.newPlot(place, figure.data, figure.layout, { responsive: true });
+const figure = ${toPlainJson({ data: figure.data, layout: figure.layout }).replaceAll("<", "\\u003c")};
+${DRAW}
+const wait = () => (window.Plotly ? draw(place, figure) : setTimeout(wait, 200));
+wait();
 })()</script>`;
 }
 
-let thread: Worker | undefined;
-let idle: NodeJS.Timeout | undefined;
-let count = 0;
-let pending = 0;
+/** Text is as dark or light as that around the figure, and the ground is the page's. */
+const DRAW = `const draw = (place, { data, layout }) => {
+  const color = getComputedStyle(place).color, clear = "rgba(0,0,0,0)", grid = { gridcolor: "rgba(128,128,128,0.25)" };
+  const themed = { paper_bgcolor: clear, plot_bgcolor: clear, ...layout, font: { ...layout.font, color } };
+  for (const axis of ["xaxis", "yaxis"]) themed[axis] = { ...grid, ...layout[axis] };
+  place.replaceChildren();
+  Plotly.newPlot(place, data, themed, { responsive: !layout.width, displaylogo: false });
+};`;
 
-/** Drawn in a thread of its own, so that its memory can be given back. */
-async function drawSvg(figure: Figure): Promise<string> {
-  // As JSON, since a figure may hold functions and values of classes, which plotly ignores.
-  const text = toPlainJson(figure);
-  clearTimeout(idle);
-  const worker = thread ?? startThread();
-  const id = ++count;
-  pending++;
-  return new Promise((resolve, reject) => {
-    const end = () => {
-      worker.off("message", onMessage);
-      worker.off("error", onError);
-      worker.off("exit", onExit);
-      if (--pending === 0) idle = setTimeout(() => void worker.terminate(), IDLE_MS).unref();
-    };
-    const onMessage = (reply: PlotReply) => {
-      if (reply.id !== id) return;
-      end();
-      if (reply.svg === undefined) reject(new Error(reply.failure));
-      else resolve(reply.svg);
-    };
-    const onError = (error: Error) => {
-      end();
-      reject(error);
-    };
-    const onExit = () => onError(new Error("the thread that draws figures has ended; show it again"));
-    worker.on("message", onMessage);
-    worker.on("error", onError);
-    worker.on("exit", onExit);
-    worker.postMessage({ id, figure: text });
-  });
+/** plotly.js itself, some 4.5 MB, for the figures of a whole notebook; needs no network. */
+export function plotlyHtml(): string {
+  const path = createRequire(import.meta.url).resolve("plotly.js-dist-min");
+  return `<script>if (!window.Plotly) { const define = undefined, module = undefined, exports = undefined; ${readFileSync(path, "utf8")} }</script><small>Figures below are interactive.</small>`;
 }
 
-function startThread(): Worker {
-  const worker = new Worker(builtFile("src/base/plot-thread.js"), { execArgv: [], stdout: true, stderr: true });
-  worker.on("exit", () => {
-    if (thread === worker) thread = undefined;
-  });
-  worker.setMaxListeners(0);
-  worker.unref();
-  thread = worker;
-  return worker;
+/** One figure with plotly.js, as a page of its own that needs no network. */
+export function interactiveHtml({ data, layout }: Figure): string {
+  return plotlyHtml().replace(/<small>.*$/, "") + figureHtml({ data, layout }, undefined);
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { MimeBundle } from "../cell/worker-channel.ts";
 import { toBundle } from "./display.ts";
-import { interactiveHtml } from "./display-figure.ts";
+import { interactiveHtml, plotlyHtml, setInteractive } from "./display-figure.ts";
 import { html, md, svg } from "./markup.ts";
 
 function dataOf(value: unknown): Record<string, unknown> {
@@ -76,6 +76,7 @@ describe("a value's bundle", () => {
     const { data } = await (toBundle(figure) as Promise<MimeBundle>);
     assert.deepEqual(data["application/vnd.plotly.v1+json"], figure);
     assert.match(String(data["image/svg+xml"]), /^<svg.*Bars.*<\/svg>$/s);
+    assert.equal(Buffer.from(String(data["image/png"]), "base64").toString("latin1", 1, 4), "PNG");
     assert.equal(data["text/plain"], "Plotly figure: Bars, 1 trace");
     assert.match(interactiveHtml({ data: [], layout: { title: "</script>" } }), /title":"\\u003c\/script>/);
     const broken = {
@@ -93,6 +94,28 @@ describe("a value's bundle", () => {
       String((await (toBundle(broken) as Promise<MimeBundle>)).data["text/plain"]),
       /cannot display it: Error: no/,
     );
+  });
+
+  it("of a figure is interactive by the page's one plotly.js once that was asked for", async () => {
+    const figure = { data: [{ type: "bar", x: ["</script>"], y: [2] }], layout: { width: 500, height: 300 } };
+    const shown = { [Symbol.for("Jupyter.display")]: () => ({ "application/vnd.plotly.v1+json": figure }) };
+    setInteractive(true);
+    try {
+      for (const value of [figure, shown]) {
+        const { data, metadata } = await toBundle(value);
+        const html = String(data["text/html"]);
+        assert.match(html, /Plotly\.newPlot/);
+        assert.ok(html.length < 200_000 && !html.slice(0, -20).includes("</script>"), "not plotly.js again");
+        if (value === figure) {
+          assert.deepEqual(metadata, { "image/png": { width: 500, height: 300 } });
+          assert.match(html, /^<div><img alt="" src="data:image\/png;base64,[^"]+" width="500">/);
+        }
+      }
+      assert.ok(plotlyHtml().length > 4e6);
+    } finally {
+      setInteractive(false);
+    }
+    assert.equal((await toBundle(shown)).data["text/html"], undefined);
   });
 
   it("escapes what html and svg insert, but not their own results", () => {

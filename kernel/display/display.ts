@@ -1,14 +1,14 @@
 /** Turns a value into a MIME bundle: by its own `Symbol.for("Jupyter.display")`, by kind, else as text. */
 import { inspect } from "node:util";
+import { toPlainJson } from "../../src/base/plain-json.ts";
 import { withoutAsyncIds } from "../cell/owner.ts";
 import { describeError } from "../cell/traceback.ts";
 import type { MimeBundle } from "../cell/worker-channel.ts";
 import { arrayText } from "./display-array.ts";
 import { mapBundle } from "./display-collection.ts";
-import { figureBundle, isFigure } from "./display-figure.ts";
+import { figureBundle, finishFigure, isFigure } from "./display-figure.ts";
 import { frameBundle } from "./display-frame.ts";
 import { imageBundle } from "./display-image.ts";
-import { toPlainJson } from "./plain-json.ts";
 
 /** A value with a method of this name shows itself: it returns MIME types with their data, or a promise of them. */
 export const displaySymbol: unique symbol = Symbol.for("Jupyter.display") as never;
@@ -53,7 +53,8 @@ function checked(data: unknown, value: unknown): MimeBundle {
   }
   // Sent as JSON, so it is made JSON here, where an error can still be shown.
   const plain = JSON.parse(toPlainJson(data)) as Record<string, unknown>;
-  return { data: "text/plain" in plain ? plain : { ...plain, "text/plain": plainName(value) }, metadata: {} };
+  const whole = "text/plain" in plain ? plain : { ...plain, "text/plain": plainName(value) };
+  return finishFigure({ data: whole, metadata: {} });
 }
 
 function failed(value: unknown, error: unknown): MimeBundle {

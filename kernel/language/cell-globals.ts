@@ -32,6 +32,8 @@ interface Display {
   gif(bytes: Uint8Array | string): void;
   pdf(bytes: Uint8Array | string): void;
   text(text: string): void;
+  /** Makes the figures below interactive, with hover, by one plotly.js (4.5 MB) in this output; \`false\` ends it. */
+  interactive(on?: boolean): void;
   /** Shows content of any MIME type; bytes travel in base64. */
   raw(type: string, content: string | Uint8Array): void;
 }

@@ -1,12 +1,14 @@
-/** The thread that draws plotly figures as SVG, with plotly.js in jsdom instead of a browser; the kernel and the library start it by its file. */
+/** The thread that draws plotly figures, with plotly.js in jsdom instead of a browser and resvg for pixels; draw-figure.ts starts it by its file. */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { parentPort } from "node:worker_threads";
-import { textWidth } from "./font-widths.ts";
+import type { Picture } from "./draw-figure.ts";
+import { fontFamily, textWidth } from "./font-widths.ts";
 
 /** What comes back for a message `{ id, figure }`, the figure as JSON. */
-type PlotReply = { id: number; svg?: string; failure?: string };
+type PlotReply = { id: number; picture?: Picture; failure?: string };
 
 /** The little of the DOM that is used here; the published types of jsdom would bring a browser's globals into the project. */
 interface Element {
@@ -37,12 +39,20 @@ const requireHere = createRequire(import.meta.url);
 const WIDTH = 700;
 const HEIGHT = 450;
 
+interface Layout {
+  width?: number;
+  height?: number;
+  font?: object;
+}
+
 interface Plotly {
   newPlot(place: unknown, data: unknown, layout: unknown, config: unknown): Promise<unknown>;
   toImage(plot: unknown, options: object): Promise<string>;
   purge(place: unknown): void;
 }
 
+const resvg = loadResvg();
+const fontFiles = findFonts();
 const window = createWindow();
 const plotly = loadPlotly();
 
@@ -106,24 +116,55 @@ function seedNames(text: string): void {
   };
 }
 
-async function draw(text: string): Promise<string> {
+async function draw(text: string): Promise<Picture> {
   seedNames(text);
-  const { data, layout } = JSON.parse(text) as { data: unknown; layout: { width?: number; height?: number } };
+  const { data, layout } = JSON.parse(text) as { data: unknown; layout: Layout };
   const { width = WIDTH, height = HEIGHT } = layout;
+  const font = { family: fontFamily, ...layout.font };
   const place = window.document.createElement("div");
   window.document.body.append(place);
   try {
-    const plot = await plotly.newPlot(place, data, { ...layout, width, height }, { staticPlot: true });
-    return await plotly.toImage(plot, { format: "svg", width, height, imageDataOnly: true });
+    const plot = await plotly.newPlot(place, data, { ...layout, font, width, height }, { staticPlot: true });
+    const svg = await plotly.toImage(plot, { format: "svg", width, height, imageDataOnly: true });
+    const png = drawPixels(svg);
+    return { svg, ...(png && { png }) };
   } finally {
     plotly.purge(place);
     place.remove();
   }
 }
 
+/** Of the figure's pixels, so that it is sharp on screens of twice as many. */
+const ZOOM = 2;
+
+/** In base64, on a transparent ground, with the package's own fonts, so that it is the same on every machine. */
+function drawPixels(svg: string): string | undefined {
+  const { Resvg } = resvg ?? {};
+  if (!Resvg) return undefined;
+  const image = new Resvg(svg, {
+    fitTo: { mode: "zoom", value: ZOOM },
+    font: { loadSystemFonts: false, fontFiles, defaultFontFamily: "DejaVu Sans", sansSerifFamily: "DejaVu Sans" },
+  });
+  return image.render().asPng().toString("base64");
+}
+
+function loadResvg(): typeof import("@resvg/resvg-js") | undefined {
+  try {
+    return requireHere("@resvg/resvg-js") as typeof import("@resvg/resvg-js");
+  } catch {
+    // A system that it has no binary for; the SVG is there.
+    return undefined;
+  }
+}
+
+function findFonts(): string[] {
+  const folder = join(dirname(requireHere.resolve("dejavu-fonts-ttf/package.json")), "ttf");
+  return ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"].map((name) => join(folder, name)).filter(existsSync);
+}
+
 parentPort?.on("message", ({ id, figure }: { id: number; figure: string }) => {
   draw(figure).then(
-    (svg) => parentPort?.postMessage({ id, svg } satisfies PlotReply),
+    (picture) => parentPort?.postMessage({ id, picture } satisfies PlotReply),
     (error: Error) => parentPort?.postMessage({ id, failure: error.message } satisfies PlotReply),
   );
 });

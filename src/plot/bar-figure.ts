@@ -5,11 +5,11 @@ import {
   escapeText,
   type Figure,
   type FigureText,
-  faintInk,
   ink,
   labelRoom,
   makeFigure,
   seriesColors,
+  TEXT_SIZE,
 } from "./figure.ts";
 
 /** One bar; `value` null leaves its place empty. */
@@ -41,6 +41,9 @@ export interface BarFigureOptions extends FigureText {
   readonly notes?: string;
 }
 
+/** Between groups of bars, as a share of a row. */
+const BAR_GAP = 0.28;
+
 /** Bars of all series in groups by label, in the order in which labels first come; the documents of a row stand below its label. */
 export function barFigure(options: BarFigureOptions): Figure {
   const { title = "", series, marks = [], unit, counted = "documents", notes, source } = options;
@@ -54,6 +57,7 @@ export function barFigure(options: BarFigureOptions): Figure {
   const end = most === 0 ? 1 : 1.04 * most;
   const bars = series.map(({ name, bars }, index) => {
     const values = labels.map((label) => bars.find((bar) => bar.label === label));
+    const color = seriesColors[index % seriesColors.length];
     const hasIntervals = bars.some(({ low, high }) => typeof low === "number" && typeof high === "number");
     return {
       type: "bar",
@@ -61,11 +65,8 @@ export function barFigure(options: BarFigureOptions): Figure {
       name: escapeText(name),
       y: labels,
       x: values.map((bar) => bar?.value ?? null),
-      // At the bar's foot, where intervals do not reach; a bar too short for it has none.
-      text: values.map((bar) => (bar && (bar.value ?? 0) > 0.09 * end ? valueText(bar.value!) : "")),
-      ...{ textposition: "inside", insidetextanchor: "start", textangle: 0, constraintext: "none" },
-      textfont: { color: "#ffffff", size: 11 },
-      marker: { color: seriesColors[index % seriesColors.length] },
+      // Pale, so that whiskers and marks are seen on it.
+      marker: { color, opacity: 0.5 },
       hovertemplate: `%{y}<br>%{x:.2f}<extra>${escapeText(name)}</extra>`,
       ...(hasIntervals && {
         error_x: {
@@ -73,11 +74,25 @@ export function barFigure(options: BarFigureOptions): Figure {
           symmetric: false,
           array: values.map((bar) => (bar?.high ?? bar?.value ?? 0) - (bar?.value ?? 0)),
           arrayminus: values.map((bar) => (bar?.value ?? 0) - (bar?.low ?? bar?.value ?? 0)),
-          ...{ color: ink, thickness: 1.3, width: 4 },
+          ...{ color, thickness: 1.5, width: 4 },
         },
       }),
     };
   });
+  const rowHeight = Math.max(34, 17 * series.length + 10);
+  // In a column of their own at the right, where no whisker strikes them.
+  const values = series.flatMap(({ bars }, index) =>
+    bars.flatMap(({ label, value }) => {
+      if (value === null) return [];
+      const place = (index + 0.5) / series.length - 0.5;
+      const color = seriesColors[index % seriesColors.length];
+      return {
+        ...{ text: valueText(value), showarrow: false, font: { color, size: TEXT_SIZE } },
+        ...{ xref: "paper", x: 1, xanchor: "left", xshift: 6 },
+        ...{ yref: "y", y: label, yanchor: "middle", yshift: -place * (1 - BAR_GAP) * rowHeight },
+      };
+    }),
+  );
   const points = marks.map(({ name, bars }, index) => ({
     type: "scatter",
     mode: "markers",
@@ -86,27 +101,29 @@ export function barFigure(options: BarFigureOptions): Figure {
     x: bars.map(({ value }) => value),
     marker:
       index === 0
-        ? { symbol: "line-ns-open", size: 12 + 9 * series.length, color: ink, line: { width: 2, color: ink } }
-        : { symbol: "diamond", size: 9, color: "#F0E442", line: { width: 1.2, color: ink } },
+        ? { symbol: "line-ns-open", size: 12, color: "#009E73", line: { width: 2.5, color: "#009E73" } }
+        : { symbol: "diamond", size: 7, color: "#F0E442", line: { width: 1, color: ink } },
     hovertemplate: `%{y}<br>%{x:.2f}<extra>${escapeText(name)}</extra>`,
   }));
   return makeFigure({
     title,
     caption: captionOf(`Bars: ${unit}`, notes, countSummary(all, counted), source && `Source: ${source}`),
     data: [...bars, ...points],
-    plotHeight: labels.length * Math.max(38, 20 * series.length + 12),
+    plotHeight: labels.length * rowHeight,
+    right: 16 + labelRoom(values.map(({ text }) => text)),
+    annotations: values,
     left: labelRoom(labels),
     xTitle: unit,
     hasLegend: bars.length + points.length > 1,
     layout: {
       barmode: "group",
-      bargap: 0.28,
+      bargap: BAR_GAP,
       xaxis: axis({ range: [0, end] }),
       yaxis: axis({
         ...{ type: "category", range: [labels.length - 0.5, -0.5], showgrid: false },
         ...{ tickmode: "array", tickvals: labels },
         ticktext: labels.map((label, index) => {
-          const count = counts[index] && `<br><span style="font-size:10px;color:${faintInk}">${counts[index]}</span>`;
+          const count = counts[index] && `<br><span style="font-size:9px">${counts[index]}</span>`;
           return escapeText(label) + count;
         }),
       }),

@@ -1,8 +1,9 @@
 /** A plotly figure with title and caption that shows itself in a notebook: interactive where that is possible, else as a static picture. */
 
-import { drawSvg } from "../base/draw-svg.ts";
-import { textWidth } from "../base/font-widths.ts";
-import { display } from "../report/display-name.ts";
+import { display } from "../base/display-name.ts";
+import { drawFigure } from "../base/draw-figure.ts";
+import { fontFamily, textWidth } from "../base/font-widths.ts";
+import { PrunelabError } from "../errors.ts";
 
 /** plotly's interactive JSON (https://plotly.com/javascript/reference/), which can be drawn without a browser. */
 export interface Figure {
@@ -12,6 +13,8 @@ export interface Figure {
   readonly caption: string;
   /** The text of a static SVG. */
   svg(): Promise<string>;
+  /** The bytes of a PNG with twice as many pixels as the figure is wide and high. */
+  png(): Promise<Uint8Array>;
   [display](): Promise<Record<string, unknown>>;
 }
 
@@ -22,19 +25,21 @@ export interface FigureText {
   readonly source?: string;
 }
 
-/** Told apart by colour-blind people, and dark enough on the card (Okabe and Ito, https://jfly.uni-koeln.de/color/). */
-export const seriesColors = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8C6D00", "#56B4E9", "#000000"] as const;
+/** Told apart by colour-blind people (after Okabe and Ito, https://jfly.uni-koeln.de/color/), at least 3 : 1 on white and on the grounds of dark themes. */
+export const seriesColors = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8C6D00", "#2F9BD8", "#8A8F98"] as const;
 /** Differ where colours do not. */
 export const seriesSymbols = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star"] as const;
-export const ink = "#1f2328";
-export const faintInk = "#57606a";
+/** Of all text and lines: more than 4 : 1 on white and on the grounds of dark themes, since figures have none of their own. */
+export const ink = "#757a82";
+export const grid = "rgba(128,128,128,0.25)";
 
 const WIDTH = 760;
 const PADDING = 16;
-const TITLE_SIZE = 16;
-const CAPTION_SIZE = 11;
-/** Fonts of other systems are wider than the one that is measured with. */
-const SLACK = 1.1;
+const TITLE_SIZE = 14;
+export const TEXT_SIZE = 11;
+const CAPTION_SIZE = 10;
+/** Bold letters are wider than those that are measured. */
+const BOLD = 1.12;
 
 /** What differs from figure to figure. */
 interface FigureParts {
@@ -43,7 +48,7 @@ interface FigureParts {
   readonly data: readonly object[];
   /** Of the space between the axes. */
   readonly plotHeight: number;
-  /** Room for the labels left and below, and above between legend and plot, in pixels. */
+  /** Space for the labels left and below, and above between legend and plot, in pixels. */
   readonly left: number;
   readonly below?: number;
   readonly above?: number;
@@ -52,9 +57,11 @@ interface FigureParts {
   readonly xTitle?: string;
   readonly yTitle?: string;
   readonly layout: Readonly<Record<string, unknown>>;
+  /** Texts at places of the plot, beside those that every figure has. */
+  readonly annotations?: readonly object[];
 }
 
-/** A figure on a light card of its own, so that it reads the same in light and in dark themes. Title and caption get the lines they need. */
+/** A figure on the page's own ground, in colours that read on light and dark ones. Title and caption get the lines they need. */
 export function makeFigure({
   title,
   caption,
@@ -68,8 +75,9 @@ export function makeFigure({
   xTitle = "",
   yTitle = "",
   layout,
+  annotations = [],
 }: FigureParts): Figure {
-  const titleLines = wrap(`${title}`, TITLE_SIZE * 1.05, WIDTH - 2 * PADDING);
+  const titleLines = wrap(`${title}`, TITLE_SIZE * BOLD, WIDTH - 2 * PADDING);
   const captionLines = wrap(caption, CAPTION_SIZE, WIDTH - 2 * PADDING);
   const titleHeight = PADDING + 1.3 * TITLE_SIZE * titleLines.length;
   const top = titleHeight + (hasLegend ? 18 + 19 * legendRows(data) : 14) + above;
@@ -79,9 +87,9 @@ export function makeFigure({
     width: WIDTH,
     height,
     margin: { l: left, r: right, t: top, b: bottom, pad: 4 },
-    paper_bgcolor: "#ffffff",
-    plot_bgcolor: "#ffffff",
-    font: { family: "Helvetica, Arial, sans-serif", size: 12, color: ink },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: fontFamily, size: TEXT_SIZE, color: ink },
     title: {
       text: `<b>${titleLines.map(escapeText).join("<br>")}</b>`,
       font: { size: TITLE_SIZE },
@@ -96,12 +104,13 @@ export function makeFigure({
     },
     annotations: [
       {
-        ...{ text: captionLines.map(escapeText).join("<br>"), font: { size: CAPTION_SIZE, color: faintInk } },
+        ...{ text: captionLines.map(escapeText).join("<br>"), font: { size: CAPTION_SIZE } },
         ...{ align: "left", showarrow: false },
         ...{ xref: "paper", x: 0, xanchor: "left", xshift: PADDING - left },
         ...{ yref: "paper", y: 0, yanchor: "top", yshift: -below },
       },
       ...axisTitles(xTitle, yTitle, left),
+      ...annotations,
     ],
     hoverlabel: { align: "left" },
     ...layout,
@@ -110,17 +119,27 @@ export function makeFigure({
     data,
     layout: full,
     caption,
-    svg: () => drawSvg({ data, layout: full }),
+    svg: async () => (await drawFigure({ data, layout: full })).svg,
+    async png() {
+      const { png } = await drawFigure({ data, layout: full });
+      if (!png) throw new PrunelabError("cannot draw pixels here: @resvg/resvg-js has no binary for it; take the SVG");
+      return Buffer.from(png, "base64");
+    },
     async [display]() {
-      const bundle = { "application/vnd.plotly.v1+json": { data, layout: full }, "text/plain": `${title}\n${caption}` };
-      return { ...bundle, "image/svg+xml": await drawSvg({ data, layout: full }) };
+      const { svg, png } = await drawFigure({ data, layout: full });
+      return {
+        "application/vnd.plotly.v1+json": { data, layout: full },
+        "text/plain": `${title}\n${caption}`,
+        "image/svg+xml": svg,
+        ...(png && { "image/png": png }),
+      };
     },
   };
 }
 
 /** As texts at fixed places: without a browser plotly cannot see how much room the axes' labels take. */
 function axisTitles(x: string, y: string, left: number): object[] {
-  const common = { showarrow: false, font: { size: 12 } };
+  const common = { showarrow: false };
   const below = { xref: "paper", x: 0.5, yref: "paper", y: 0, yanchor: "top", yshift: -26 };
   const beside = { xref: "paper", x: 0, xanchor: "center", xshift: 18 - left, yref: "paper", y: 0.5, textangle: -90 };
   return [
@@ -131,7 +150,7 @@ function axisTitles(x: string, y: string, left: number): object[] {
 
 /** plotly puts a legend's entries into columns of one width where they do not fit into a row. */
 function legendRows(data: readonly object[]): number {
-  const widths = data.map((trace) => 50 + SLACK * textWidth(String((trace as { name?: string }).name ?? ""), 12));
+  const widths = data.map((trace) => 50 + textWidth(String((trace as { name?: string }).name ?? ""), TEXT_SIZE));
   const room = WIDTH - 2 * PADDING;
   if (widths.reduce((sum, width) => sum + width, 0) <= room) return 1;
   return Math.ceil(data.length / Math.max(1, Math.floor(room / Math.max(...widths))));
@@ -139,13 +158,13 @@ function legendRows(data: readonly object[]): number {
 
 /** An axis with a faint grid. */
 export function axis(more: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
-  const lines = { gridcolor: "#e4e7eb", zerolinecolor: "#8c959f", linecolor: "#8c959f" };
+  const lines = { gridcolor: grid, zerolinecolor: ink, linecolor: ink };
   return { ...lines, ticks: "", fixedrange: true, ...more };
 }
 
-/** Room for the longest of some labels beside an axis, in pixels. */
-export function labelRoom(labels: readonly string[], size = 12): number {
-  return Math.ceil(SLACK * Math.max(0, ...labels.map((label) => textWidth(label, size)))) + PADDING + 12;
+/** Space for the longest of some labels beside an axis, in pixels. */
+export function labelRoom(labels: readonly string[], size: number = TEXT_SIZE): number {
+  return Math.ceil(Math.max(0, ...labels.map((label) => textWidth(label, size)))) + PADDING + 12;
 }
 
 /** plotly reads a little HTML in texts; none is wanted in names. */
@@ -162,11 +181,11 @@ export function captionOf(...sentences: readonly (string | undefined)[]): string
 }
 
 /** Lines no wider than `width`, broken at spaces. */
-function wrap(text: string, size: number, width: number): string[] {
+export function wrap(text: string, size: number, width: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(" ")) {
     const longer = `${lines.at(-1) ?? ""} ${word}`.trim();
-    if (lines.length > 0 && SLACK * textWidth(longer, size) <= width) lines[lines.length - 1] = longer;
+    if (lines.length > 0 && textWidth(longer, size) <= width) lines[lines.length - 1] = longer;
     else lines.push(word);
   }
   return lines;

@@ -1,52 +1,27 @@
-/** The share of zeros block by block. */
+/** The share of zeros of every linear layer, as a heat map. */
 import { placeInBlock } from "../checkpoint/tensor-names.ts";
 import type { SparsityReport } from "../prune/sparsity.ts";
-import { axis, captionOf, type Figure, type FigureText, ink, makeFigure, seriesColors } from "./figure.ts";
+import type { Figure, FigureText } from "./figure.ts";
+import { heatMap } from "./heat-map.ts";
 
-/** A bar for each block, a dot for each of its linear layers, in percent of their weights. */
+/** A cell for each kind of layer and block, in percent of its weights. */
 export function sparsityFigure(report: SparsityReport, { title, source }: FigureText = {}): Figure {
-  const label = (layer: number | null) => (layer === null ? "other" : String(layer));
-  const { scope } = report;
-  const tensors = report.tensors.map((tensor) => {
-    const place = placeInBlock(tensor.name);
-    const short = place?.name.replace(/\.weight$/, "") ?? tensor.name;
-    return { ...tensor, block: label(place?.layer ?? null), short };
+  const tensors = report.tensors.map(({ name, sparsity }) => {
+    const place = placeInBlock(name);
+    const kind = place?.name.replace(/\.weight$/, "") ?? name;
+    return { kind, block: place ? String(place.layer) : "other", percent: 100 * sparsity };
   });
-  return makeFigure({
-    title: title ?? `Sparsity by block: ${report.name}`,
-    caption: captionOf(
-      "Zeros in % of the weights in scope; bars: whole blocks, dots: their single layers",
-      `n = ${scope.count.toLocaleString("en-US")} weights in scope, ${(100 * scope.sparsity).toFixed(1)} % of them zero; they are ${(100 * report.scopeShare).toFixed(1)} % of the model's ${report.modelCount.toLocaleString("en-US")}`,
-      `Source: ${source ?? "counted by Prunelab in the pruned checkpoint"}`,
+  const rows = [...new Set(tensors.map(({ kind }) => kind))];
+  const columns = [...new Set(tensors.map(({ block }) => block))];
+  const { scope } = report;
+  return heatMap({
+    title: title ?? `Sparsity of each layer: ${report.name}`,
+    ...{ rows, columns, unit: "zeros in % of the layer's weights", xTitle: "block", range: [0, 100] },
+    values: rows.map((row) =>
+      columns.map((column) => tensors.find(({ kind, block }) => kind === row && block === column)?.percent ?? null),
     ),
-    data: [
-      {
-        type: "bar",
-        name: "block",
-        x: report.layers.map(({ layer }) => label(layer)),
-        y: report.layers.map(({ sparsity }) => 100 * sparsity),
-        marker: { color: seriesColors[0] },
-        hovertemplate: "block %{x}: %{y:.2f} %<extra></extra>",
-      },
-      {
-        type: "scatter",
-        mode: "markers",
-        name: "single layer",
-        x: tensors.map(({ block }) => block),
-        y: tensors.map(({ sparsity }) => 100 * sparsity),
-        text: tensors.map(({ short }) => short),
-        marker: { color: "#F0E442", size: 6, line: { color: ink, width: 1 } },
-        hovertemplate: "%{text}: %{y:.2f} %<extra></extra>",
-      },
-    ],
-    plotHeight: 240,
-    left: 64,
-    xTitle: "block",
-    yTitle: "zeros (%)",
-    layout: {
-      bargap: 0.25,
-      xaxis: axis({ type: "category", showgrid: false, dtick: 1 }),
-      yaxis: axis({ range: [0, 103], dtick: 20 }),
-    },
+    text: (percent) => percent.toFixed(0),
+    notes: `n = ${scope.count.toLocaleString("en-US")} weights in scope, ${(100 * scope.sparsity).toFixed(1)} % of them zero; they are ${(100 * report.scopeShare).toFixed(1)} % of the model's ${report.modelCount.toLocaleString("en-US")}`,
+    source: source ?? "counted by Prunelab in the pruned checkpoint",
   });
 }

@@ -1,12 +1,12 @@
 /** Two evaluations side by side: the statistics, what may be concluded from them, and how a notebook shows it, as tables and a plot. */
 
+import { display } from "../base/display-name.ts";
 import { type CompareOptions, type ComparisonData, compareEvaluations } from "../evaluate/compare.ts";
 import type { Evaluation } from "../evaluate/evaluation.ts";
 import type { Figure } from "../plot/figure.ts";
 import { comparisonBlocks } from "./comparison.ts";
 import { comparisonFigure } from "./comparison-figure.ts";
 import { conclusions } from "./conclusion.ts";
-import { display } from "./display-name.ts";
 import { html, markdown, plainText } from "./document.ts";
 
 export interface Comparison extends ComparisonData {
@@ -38,9 +38,10 @@ export function compare(a: Evaluation, b: Evaluation, options: CompareOptions = 
     toString: () => bundle["text/plain"],
     figure,
     async [display]() {
-      // As a picture inside the page: an inline SVG is taken out of pages that are not trusted.
-      const svg = Buffer.from(await figure().svg()).toString("base64");
-      const picture = `<img alt="${figure().caption.replaceAll('"', "&quot;")}" src="data:image/svg+xml;base64,${svg}">`;
+      // As pixels inside the page: pages that are not trusted show no SVG.
+      const { caption, layout, png } = figure();
+      const source = Buffer.from(await png()).toString("base64");
+      const picture = `<img alt="${caption.replaceAll('"', "&quot;")}" width="${layout.width}" src="data:image/png;base64,${source}">`;
       return { ...bundle, "text/html": `${bundle["text/html"]}\n${picture}` };
     },
   };

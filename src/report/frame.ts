@@ -1,8 +1,8 @@
 /** Rows as danfojs frames that show themselves as tables, and frames as HTML, Markdown and CSV. */
 
 import type { DataFrame } from "danfojs-node";
+import { display } from "../base/display-name.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
-import { display } from "./display-name.ts";
 import { html, markdown, plainText, type Table } from "./document.ts";
 
 export interface FrameOptions {

@@ -1,9 +1,17 @@
-/** Draws plotly figures as SVG without a browser, in the thread that plot-thread.ts is. */
+/** Draws plotly figures without a browser, as SVG and as PNG, in the one thread that plot-thread.ts is; for the library and the kernel. */
 import { Worker } from "node:worker_threads";
 import { builtFile } from "./package-root.ts";
+import { toPlainJson } from "./plain-json.ts";
+
+/** A figure as pictures. */
+export interface Picture {
+  readonly svg: string;
+  /** In base64, twice as many pixels as the figure is wide and high; absent if this machine has no program to draw it. */
+  readonly png?: string;
+}
 
 /** As the thread answers, which only runs by its file. */
-type PlotReply = { id: number; svg?: string; failure?: string };
+type PlotReply = { id: number; picture?: Picture; failure?: string };
 
 /** How long the thread waits for another figure; it holds some 150 MB, and takes a second to start. */
 const IDLE_MS = 20_000;
@@ -13,8 +21,10 @@ let idle: NodeJS.Timeout | undefined;
 let count = 0;
 let pending = 0;
 
-/** The figure (plotly's `data` and `layout`) as the text of an SVG; rejects where plotly cannot draw it. */
-export function drawSvg(figure: { readonly data: unknown; readonly layout: unknown }): Promise<string> {
+/** Draws a figure (plotly's `data` and `layout`); rejects if plotly cannot draw it. */
+export function drawFigure(figure: { readonly data: unknown; readonly layout: unknown }): Promise<Picture> {
+  // As JSON, since a figure may hold functions and values of classes, which plotly ignores.
+  const text = toPlainJson(figure);
   clearTimeout(idle);
   const worker = thread ?? startThread();
   const id = ++count;
@@ -30,9 +40,9 @@ export function drawSvg(figure: { readonly data: unknown; readonly layout: unkno
       }
       settle();
     };
-    const onMessage = ({ id: answered, svg, failure }: PlotReply) => {
+    const onMessage = ({ id: answered, picture, failure }: PlotReply) => {
       if (answered !== id) return;
-      end(() => (svg === undefined ? reject(new Error(failure)) : resolve(svg)));
+      end(() => (picture === undefined ? reject(new Error(failure)) : resolve(picture)));
     };
     const onError = (error: Error) => end(() => reject(error));
     const onExit = () => end(() => reject(new Error("the thread that draws figures has ended; draw it again")));
@@ -41,7 +51,7 @@ export function drawSvg(figure: { readonly data: unknown; readonly layout: unkno
     worker.on("exit", onExit);
     // A script that waits for its figure must not end before it is there.
     worker.ref();
-    worker.postMessage({ id, figure: JSON.stringify(figure) });
+    worker.postMessage({ id, figure: text });
   });
 }
 
