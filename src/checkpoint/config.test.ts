@@ -129,6 +129,46 @@ test("refuses other architectures and what Gemma 3 does not do", () => {
   assertRefused({ rope_parameters: { sliding_attention: { rope_type: "linear" } } }, /unsupported rope_type/);
 });
 
+test("reads each family's own switches, and refuses what its models do not do", () => {
+  const llama = (changes: Record<string, unknown>) => parseConfig({ model_type: "llama", ...changes }, "x");
+  const { head_dim, num_key_value_heads, tie_word_embeddings, sliding_window, bos_token_id } = llama({});
+  assert.deepEqual(
+    [head_dim, num_key_value_heads, tie_word_embeddings, sliding_window, bos_token_id],
+    [128, 32, false, null, 1],
+  );
+  const scaling = { rope_type: "llama3", factor: 32, low_freq_factor: 1, high_freq_factor: 4 };
+  const expected = { ...scaling, original_max_position_embeddings: 8192 };
+  const length = { original_max_position_embeddings: 8192 };
+  for (const fields of [
+    { rope_theta: 5e5, rope_scaling: { ...scaling, ...length } },
+    { rope_parameters: { ...scaling, ...length, rope_theta: 5e5 } },
+    { rope_theta: 5e5, max_position_embeddings: 8192, rope_scaling: scaling },
+  ]) {
+    assert.deepEqual([llama(fields).rope_theta, llama(fields).rope_scaling], [5e5, expected]);
+  }
+  const qwen = (changes: Record<string, unknown>) =>
+    parseConfig({ model_type: "qwen3", num_hidden_layers: 2, ...changes }, "x");
+  assert.deepEqual([qwen({}).head_dim, qwen({}).bos_token_id, qwen({}).eos_token_id], [128, null, null]);
+  assert.deepEqual(qwen({ use_sliding_window: true, max_window_layers: 1 }).layer_types, [
+    "full_attention",
+    "sliding_attention",
+  ]);
+  assert.deepEqual(qwen({ sliding_window: 16, max_window_layers: 1 }).sliding_window, null);
+  assert.throws(
+    () => llama({ hidden_act: "gelu" }),
+    /^PrunelabError: unsupported hidden_act: x: "gelu"; Prunelab knows "silu"/,
+  );
+  assert.throws(() => llama({ hidden_size: 100, num_attention_heads: 3 }), /invalid head_dim: x: 33\.3/);
+  assert.throws(() => llama({ rope_scaling: { ...scaling, factor: "x" } }), /invalid rope_scaling\.factor: x: "x"/);
+  for (const json of [
+    llama({ attention_bias: true }),
+    qwen({}),
+    parse({ tie_word_embeddings: false, final_logit_softcapping: 30 }),
+  ]) {
+    assert.deepEqual(parseConfig(configJson(json), "x"), json);
+  }
+});
+
 test("refuses values that cannot be", () => {
   assertRefused({ hidden_size: 0 }, /^invalid hidden_size: config\.json: 0; needs a whole number from 1 to 16777216$/);
   assertRefused({ hidden_size: "640" }, /invalid hidden_size: config\.json: "640"/);

@@ -41,8 +41,7 @@ export interface ModelConfig {
   readonly rope_scaling: RopeScaling | null;
   readonly attention_bias: boolean;
   readonly mlp_bias: boolean;
-  /** Scores s of attention, or logits, become cap × tanh(s / cap). */
-  readonly attn_logit_softcapping: number | null;
+  /** Logits x become cap × tanh(x / cap). */
   readonly final_logit_softcapping: number | null;
   readonly bos_token_id: number | null;
   readonly eos_token_id: number | readonly number[] | null;
@@ -99,7 +98,6 @@ export function parseConfig(json: Fields, where: string): ModelConfig {
     if (typeof value !== "boolean") throw invalid(key, "true or false");
     return value;
   };
-  const softCap = (key: string) => (raw[key] === undefined ? null : positive(key));
   const tokenId = (key: string, value: unknown): number => {
     if (!Number.isInteger(value) || (value as number) < 0) throw invalid(key, "a token id", value);
     return value as number;
@@ -147,8 +145,7 @@ export function parseConfig(json: Fields, where: string): ModelConfig {
     rope_scaling: ropeScaling(rope.full, length, positive, where),
     attention_bias: flag("attention_bias"),
     mlp_bias: flag("mlp_bias"),
-    attn_logit_softcapping: softCap("attn_logit_softcapping"),
-    final_logit_softcapping: softCap("final_logit_softcapping"),
+    final_logit_softcapping: raw.final_logit_softcapping === undefined ? null : positive("final_logit_softcapping"),
     bos_token_id: anyTokenId("bos_token_id"),
     eos_token_id: eos,
     pad_token_id: anyTokenId("pad_token_id"),
@@ -260,7 +257,6 @@ export function configJson(config: ModelConfig): Record<string, unknown> {
     initializer_range: 0.02,
     [family.activationField]: family.activation,
     ...fields,
-    attn_logit_softcapping: config.attn_logit_softcapping,
     final_logit_softcapping: config.final_logit_softcapping,
     rope_scaling: config.rope_scaling,
     torch_dtype: "bfloat16",

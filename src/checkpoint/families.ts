@@ -74,8 +74,8 @@ const gemma3: Family = {
   activation: "gelu_pytorch_tanh",
   activationField: "hidden_activation",
   scalesEmbedding: true,
-  // EmbeddingGemma calls itself gemma3_text as well.
-  fixed: { use_bidirectional_attention: false },
+  // EmbeddingGemma calls itself gemma3_text as well. transformers has a cap on attention's scores in its config, and does not apply it.
+  fixed: { use_bidirectional_attention: false, attn_logit_softcapping: null },
   defaults: {
     vocab_size: 262_208,
     hidden_size: 2304,

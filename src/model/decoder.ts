@@ -153,12 +153,11 @@ function addAttention(graph: GraphBuilder, x: Value, context: BlockContext): Val
     if (queryKeyNorm === "projection") return split(norm(x), count);
     return queryKeyNorm === "head" ? norm(split(x, count)) : split(x, count);
   };
-  const softCap = (scores: Value) => addSoftCap(graph, scores, config.attn_logit_softcapping);
 
   const attend = (queries: Value, keys: Value, values: Value, mask: Value) => {
     // The query heads that share a key head are stacked below each other: [batch, kv heads, group × tokens, head_dim].
     const stacked = graph.reshape(queries, 0, kvHeads, -1, headSize);
-    const products = softCap(graph.op("MatMul", [stacked, graph.transpose(keys, 0, 1, 3, 2)]));
+    const products = graph.op("MatMul", [stacked, graph.transpose(keys, 0, 1, 3, 2)]);
     const masked = graph.op("Add", [
       graph.reshape(products, graph.op("Shape", [queries], { start: 0, end: 3 }), -1),
       mask,
@@ -195,11 +194,6 @@ function addMlp(graph: GraphBuilder, x: Value, context: BlockContext): Value {
       ? graph.op("Mul", [gate, graph.op("Sigmoid", [gate])])
       : graph.op("Gelu", [gate], { approximate: "tanh" });
   return linear(graph.op("Mul", [activated, linear(x, "mlp.up_proj")]), "mlp.down_proj");
-}
-
-function addSoftCap(graph: GraphBuilder, x: Value, cap: number | null): Value {
-  if (cap === null) return x;
-  return graph.op("Mul", [graph.op("Tanh", [graph.op("Div", [x, graph.float(cap)])]), graph.float(cap)]);
 }
 
 /** What the blocks of a model find around them, by layer if they differ. */
@@ -250,5 +244,8 @@ export function addLogits(
   x: Value,
   weight: Value = graph.weight(headName(config)),
 ): Value {
-  return addSoftCap(graph, graph.op("Gemm", [x, weight], { transB: 1 }), config.final_logit_softcapping);
+  const logits = graph.op("Gemm", [x, weight], { transB: 1 });
+  const cap = config.final_logit_softcapping;
+  if (cap === null) return logits;
+  return graph.op("Mul", [graph.op("Tanh", [graph.op("Div", [logits, graph.float(cap)])]), graph.float(cap)]);
 }

@@ -22,7 +22,6 @@ export const config: Checkpoint["config"] = {
   rope_scaling: null,
   attention_bias: false,
   mlp_bias: false,
-  attn_logit_softcapping: null,
   final_logit_softcapping: null,
   bos_token_id: 2,
   eos_token_id: 1,
