@@ -18,13 +18,13 @@ if (files.length === 0) {
   process.exit(1);
 }
 
-// A cache of the run's own, so that tests neither use nor fill the user's.
+// Caches of the run's own, so that tests neither use nor fill the user's.
 const cache = process.env.PRUNELAB_CACHE ? undefined : mkdtempSync(join(tmpdir(), "prunelab-test-cache-"));
 
 // The spec reporter's closing lines are read for the counts: node --test exits 0 when nothing ran or all was skipped.
 const child = spawn(process.execPath, ["--import", "tsx", "--test", "--test-reporter=spec", ...files], {
   stdio: ["ignore", "pipe", "inherit"],
-  env: { ...process.env, ...(cache && { PRUNELAB_CACHE: cache }) },
+  env: { ...process.env, ...(cache && { PRUNELAB_CACHE: cache, HF_HUB_CACHE: cache }) },
 });
 let closing = "";
 child.stdout.on("data", (chunk: Buffer) => {

@@ -2,7 +2,7 @@
  * Reads GGUF files, version 2 and 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md). The header is parsed by
  * `@huggingface/gguf`; every size and offset in it is checked here against the file before anything is allocated.
  */
-import { type GGUFParseOutput, gguf } from "@huggingface/gguf";
+import type { GGUFParseOutput } from "@huggingface/gguf";
 import { messageOf, PrunelabError } from "../errors.ts";
 import { type ByteSource, formatBytes } from "./byte-source.ts";
 import { type GgmlType, ggmlTypes } from "./dequantize.ts";
@@ -101,6 +101,7 @@ export async function readGguf(source: ByteSource): Promise<GgufFile> {
 /** Runs the parser over the source's bytes, handed to it as if they came from an address. */
 async function parse(source: ByteSource): Promise<GGUFParseOutput<{ strict: false }>> {
   try {
+    const { gguf } = await import("@huggingface/gguf");
     const parsed = await gguf("https://file.invalid/", {
       fetch: async (_address, init) => {
         const range = /^bytes=(\d+)-(\d+)$/.exec(new Headers(init?.headers).get("range") ?? "");

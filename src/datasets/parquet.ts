@@ -1,6 +1,4 @@
 /** Reads parquet files, the Hub's own format, into rows. */
-import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
-import { compressors } from "hyparquet-compressors";
 import { messageOf, PrunelabError } from "../errors.ts";
 import type { PlacedRow } from "./source.ts";
 
@@ -10,6 +8,9 @@ import type { PlacedRow } from "./source.ts";
  * @throws PrunelabError where the file is truncated or no parquet file.
  */
 export async function readParquet(path: string): Promise<PlacedRow[]> {
+  // Loaded where there is such a file: most runs have none.
+  const { asyncBufferFromFile, parquetReadObjects } = await import("hyparquet");
+  const { compressors } = await import("hyparquet-compressors");
   try {
     const rows = await parquetReadObjects({ file: await asyncBufferFromFile(path), compressors });
     return rows.map((row, index) => ({ row: plain(row) as Record<string, unknown>, place: `${path} row ${index}` }));

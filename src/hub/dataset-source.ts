@@ -1,5 +1,7 @@
 /** A data set's id and split -> its parquet files on this machine, from the Hub. */
+import { join } from "node:path";
 import { fetchFiles } from "./hub.ts";
+import { findInHuggingFaceCache } from "./hugging-face-cache.ts";
 import { type HubOptions, hubPath, hubRepo } from "./repository.ts";
 import { HubError } from "./request.ts";
 import { hubEndpoint } from "./settings.ts";
@@ -9,7 +11,7 @@ import { openSnapshot } from "./snapshot.ts";
 const convertedBranch = "refs/convert/parquet";
 
 /**
- * Brings a split's parquet files into the cache. They are the Hub's own conversion, which has one layout for all sets; where it is missing
+ * Brings a split's parquet files into the cache, unless Hugging Face's own has all of them. They are the Hub's own conversion, which has one layout for all sets; where it is missing
  * (some mirrors leave it out), those that the repository itself holds.
  *
  * @param path Hub id, e.g. `"cais/mmlu"`.
@@ -25,6 +27,8 @@ export async function locateDataset(
   split: string,
   options: HubOptions = {},
 ): Promise<{ files: string[]; source: string }> {
+  const cached = await inHuggingFaceCache(path, name, split);
+  if (cached) return cached;
   const known = new Set<string>();
   for (const revision of [convertedBranch, "main"]) {
     const repo = hubRepo("dataset", path, revision);
@@ -43,6 +47,17 @@ export async function locateDataset(
   }
   const wanted = [name, split].filter(Boolean).join("/");
   throw new HubError("missing", `no parquet files of ${wanted} in data set ${path}; it has ${list([...known].sort())}`);
+}
+
+/** What Python has downloaded of the set's main branch. Only files that say how many there are: of others, some may be missing. */
+async function inHuggingFaceCache(path: string, name: string | undefined, split: string) {
+  const repo = hubRepo("dataset", path);
+  const cached = await findInHuggingFaceCache(repo);
+  const files = filesOf(cached?.paths.flatMap((file) => parse(file) ?? []) ?? [], name, split);
+  const count = /-of-(\d+)\.parquet$/.exec(files[0] ?? "")?.[1];
+  if (!cached || files.length === 0 || Number(count) !== files.length) return undefined;
+  const source = `${hubEndpoint()}/${hubPath(repo)}/tree/${cached.commit}`;
+  return { files: files.map((file) => join(cached.folder, ...file.split("/"))), source };
 }
 
 interface Part {

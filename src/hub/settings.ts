@@ -1,16 +1,21 @@
 /** What the environment says about the Hub, in the variables of Python's huggingface_hub. */
 import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { HUB_URL } from "@huggingface/hub";
 import { PrunelabError } from "../errors.ts";
+
+const require = createRequire(import.meta.url);
+
+/** Hugging Face's own library, loaded when it is first used. */
+export const huggingFaceHub = (): typeof import("@huggingface/hub") => require("@huggingface/hub");
 
 // https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
 
 /** The Hub's address, without a slash at its end: HF_ENDPOINT, or the public Hub. */
 export function hubEndpoint(): string {
   const named = process.env.HF_ENDPOINT?.trim().replace(/\/+$/, "");
-  if (!named) return HUB_URL;
+  if (!named) return huggingFaceHub().HUB_URL;
   if (!/^https?:\/\//.test(named) || !URL.canParse(named))
     throw new PrunelabError(`HF_ENDPOINT is not an http or https address: ${named}; correct or unset it`);
   return named;

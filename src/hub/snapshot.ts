@@ -1,12 +1,11 @@
 /** The files that a Hub repository holds at one commit. */
 import { readFile } from "node:fs/promises";
-import { datasetInfo, listFiles, modelInfo } from "@huggingface/hub";
 import { writeFileAtomic } from "../base/atomic.ts";
 import { messageOf } from "../errors.ts";
 import type { Checksum } from "./download.ts";
 import { type HubOptions, type HubRepo, lockRepository, notCached, refPath } from "./repository.ts";
 import { HubError, hubFetch } from "./request.ts";
-import { hubEndpoint, hubIsOffline, hubToken, wantsRefresh } from "./settings.ts";
+import { hubEndpoint, hubIsOffline, hubToken, huggingFaceHub, wantsRefresh } from "./settings.ts";
 
 export interface HubFile {
   /** In the repository, with `/`. */
@@ -61,6 +60,7 @@ async function askForList(repo: HubRepo, { isAnonymous }: HubOptions): Promise<S
   const token = isAnonymous ? undefined : await hubToken();
   const access = { hubUrl, fetch: hubFetch(repo), ...(token ? { accessToken: token } : {}) };
   const { type, name, revision } = repo;
+  const { datasetInfo, listFiles, modelInfo } = huggingFaceHub();
   try {
     const { sha } =
       type === "dataset"

@@ -1,7 +1,13 @@
 /** The only import of onnxruntime-node: open a session on a graph and the weights beside it, and make its tensors. */
-import * as ort from "onnxruntime-node";
+import { createRequire } from "node:module";
+import type * as ort from "onnxruntime-node";
 import { threadCount } from "../base/threads.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
+
+const require = createRequire(import.meta.url);
+
+/** Loaded when it is first used: it takes longer than all of this library. */
+const runtime = (): typeof ort => require("onnxruntime-node");
 
 export type Feeds = Record<string, ort.Tensor>;
 export type Session = ort.InferenceSession;
@@ -46,8 +52,13 @@ export async function openSession(
   if (device === "cuda") process.env.NVIDIA_TF32_OVERRIDE ??= "0";
   try {
     // The runtime passes over a provider that its platform lacks without a word.
-    if (!ort.listSupportedBackends().some(({ name }) => name === device)) throw new Error(`not on ${process.platform}`);
-    return await ort.InferenceSession.create(graph, {
+    if (
+      !runtime()
+        .listSupportedBackends()
+        .some(({ name }) => name === device)
+    )
+      throw new Error(`not on ${process.platform}`);
+    return await runtime().InferenceSession.create(graph, {
       executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
       intraOpNumThreads: threadCount(),
       logSeverityLevel: 3,
@@ -63,13 +74,13 @@ export async function openSession(
 }
 
 export function int64(values: readonly number[], shape: readonly number[]): ort.Tensor {
-  return new ort.Tensor("int64", BigInt64Array.from(values, BigInt), shape);
+  return new (runtime().Tensor)("int64", BigInt64Array.from(values, BigInt), shape);
 }
 
 export function float32(values: Float32Array, shape: readonly number[]): ort.Tensor {
-  return new ort.Tensor("float32", values, shape);
+  return new (runtime().Tensor)("float32", values, shape);
 }
 
 export function float64(values: Float64Array, shape: readonly number[]): ort.Tensor {
-  return new ort.Tensor("float64", values, shape);
+  return new (runtime().Tensor)("float64", values, shape);
 }
