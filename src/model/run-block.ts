@@ -129,7 +129,7 @@ export async function advance(block: Block, layer: number, weights: BlockWeights
 }
 
 /** 0 where a token may look (itself and up to `window` - 1 tokens before), else a large negative. */
-function causalMask(tokens: number, window: number) {
+export function causalMask(tokens: number, window: number): Feeds[string] {
   const mask = new Float32Array(tokens * tokens).fill(masked);
   for (let row = 0; row < tokens; row++) {
     mask.fill(0, row * tokens + Math.max(0, row - window + 1), row * tokens + row + 1);

@@ -3,12 +3,12 @@ declare namespace WebAssembly {
   class Module {
     private readonly module: never;
   }
-  class Memory {
-    constructor(descriptor: { initial: number; maximum: number; shared: true });
-    readonly buffer: SharedArrayBuffer;
+  class Memory<Shared extends boolean = true> {
+    constructor(descriptor: { initial: number; maximum: number } & (Shared extends true ? { shared: true } : object));
+    readonly buffer: Shared extends true ? SharedArrayBuffer : ArrayBuffer;
   }
   class Instance {
-    constructor(module: Module, imports: { env: { memory: Memory } });
+    constructor(module: Module, imports: { env: { memory: Memory | Memory<false> } });
     readonly exports: Record<string, (...parameters: number[]) => number>;
   }
   function compile(bytes: Uint8Array): Promise<Module>;

@@ -120,6 +120,11 @@ const cases: Record<string, (m: number, k: number, n: number) => Case> = {
     add: (graph, [x]) => graph.op("Mul", [x!, graph.constant("float32", [0.25], [])]),
     compute: ([a]) => a!.map((x) => x * 0.25),
   }),
+  "Div by a constant": (m, k) => ({
+    shapes: [[m, k]],
+    add: (graph, [x]) => graph.op("Div", [x!, graph.constant("float32", [4], [])]),
+    compute: ([a]) => a!.map((x) => x / 4),
+  }),
   Sigmoid: (m, k) => ({
     shapes: [[m, k]],
     add: (graph, inputs) => graph.op("Sigmoid", inputs),

@@ -56,6 +56,10 @@ const sameShape: Readonly<Record<string, Rule>> = {
     wants(0) ? graph.op("Mul", [g, inputs[1]!]) : undefined,
     wants(1) ? graph.op("Mul", [g, inputs[0]!]) : undefined,
   ],
+  Div: ({ graph, node: { inputs }, g, wants }) => {
+    if (wants(1)) throw new Error("internal: no gradient rule for a divisor");
+    return [graph.op("Div", [g, inputs[1]!])];
+  },
   Sigmoid: ({ graph, node: { outputs }, g }) => {
     const rest = graph.op("Sub", [scalar(graph, 1), outputs[0]!]);
     return [graph.op("Mul", [g, graph.op("Mul", [outputs[0]!, rest])])];
