@@ -7,6 +7,8 @@ import vm from "node:vm";
 
 export interface CellModules {
   import(specifier: unknown, options?: ImportCallOptions): Promise<unknown>;
+  /** An object of these names of a module; an error where it has not all of them. */
+  imports(specifier: string, names: readonly string[], options?: ImportCallOptions): Promise<Record<string, unknown>>;
   require: NodeJS.Require;
   meta: { url: string; filename: string; dirname: string; resolve(specifier: string): string };
 }
@@ -51,6 +53,18 @@ export function createCellModules(notebook: string, builtin: Readonly<Record<str
     return exportsOf(await realImport(localUrl(name), isJson ? { with: { type: "json" } } : options));
   }
 
+  async function importNames(specifier: string, names: readonly string[], options?: ImportCallOptions) {
+    const module = (await importModule(specifier, options)) as Record<string, unknown>;
+    const missing = names.filter((name) => !(name in module));
+    if (missing.length > 0) {
+      const what = missing
+        .map((name) => (name === "default" ? "a default export" : `an export named ${name}`))
+        .join(" and ");
+      throw new SyntaxError(`the module ${JSON.stringify(specifier)} does not have ${what}`);
+    }
+    return Object.fromEntries(names.map((name) => [name, module[name]]));
+  }
+
   const require = new Proxy(realRequire, {
     apply: (target, self, [name]: [string]) => {
       if (Object.hasOwn(builtin, name)) return builtin[name];
@@ -63,6 +77,7 @@ export function createCellModules(notebook: string, builtin: Readonly<Record<str
     (import.meta.resolve as (specifier: string, parent: string) => string)(specifier, url);
   return {
     import: importModule,
+    imports: importNames,
     require,
     meta: { url, filename: notebook, dirname: dirname(notebook), resolve },
   };

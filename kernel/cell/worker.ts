@@ -7,6 +7,7 @@ import { toBundle } from "../display/display.ts";
 import { createDisplayApi, type Publish } from "../display/display-api.ts";
 import { html, md, svg } from "../display/markup.ts";
 import { createProgress } from "../display/progress.ts";
+import type { CellGlobals } from "./cell-globals.ts";
 import { createCellModules } from "./cell-modules.ts";
 import { installCellStreams } from "./cell-streams.ts";
 import { createComms } from "./comms.ts";
@@ -47,14 +48,11 @@ const modules = createCellModules(notebook, {
   tslab: { display, newDisplay, versions: { node: process.versions.node } },
 });
 
-const hidden = { ...engineHooks, import: modules.import, meta: modules.meta };
+const hidden = { ...engineHooks, import: modules.import, imports: modules.imports, meta: modules.meta };
 // How the library finds who shows the progress of its calls; it does not know the kernel.
 Object.defineProperty(globalThis, Symbol.for("prunelab.progress"), { value: calls });
 Object.defineProperty(globalThis, "__prunelab", { value: Object.freeze(hidden) });
-Object.assign(globalThis, {
-  require: modules.require,
-  __filename: modules.meta.filename,
-  __dirname: modules.meta.dirname,
+const globals: CellGlobals = {
   display,
   clearOutput,
   html,
@@ -63,7 +61,9 @@ Object.assign(globalThis, {
   progress: createProgress(display),
   comms: comms.api,
   ...stdin,
-});
+};
+const { filename: __filename, dirname: __dirname } = modules.meta;
+Object.assign(globalThis, globals, { require: modules.require, __filename, __dirname });
 process.argv = [process.execPath, notebook];
 
 process.on("SIGINT", interrupt);

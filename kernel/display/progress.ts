@@ -5,7 +5,9 @@ import { escapeMarkup } from "../../src/base/escape-markup.ts";
 import type { DisplayApi } from "./display-api.ts";
 
 export interface ProgressBar {
+  /** Moves the bar to `done` of its total, or one step on. */
   update(done?: number, note?: string): void;
+  /** Ends the bar where it stands. */
   close(): void;
 }
 
@@ -14,20 +16,29 @@ export interface ProgressOptions {
   label?: string;
 }
 
+export interface Progress {
+  /** A bar that counts to `total`. */
+  (total: number, label?: string): ProgressBar;
+  /** Goes through the values and shows how far it is. */
+  <Value>(values: Iterable<Value>, options?: ProgressOptions): Iterable<Value>;
+  <Value>(values: AsyncIterable<Value>, options?: ProgressOptions): AsyncIterable<Value>;
+}
+
 type Values = Iterable<unknown> | AsyncIterable<unknown>;
 
 const TEXT_WIDTH = 30;
 /** Between two updates; the first and the last always come. */
 const MIN_INTERVAL_MS = 100;
 
-export function createProgress(display: DisplayApi["display"]) {
-  return (subject: number | Values, options?: string | ProgressOptions): ProgressBar | Values => {
+export function createProgress(display: DisplayApi["display"]): Progress {
+  const progress = (subject: number | Values, options?: string | ProgressOptions): ProgressBar | Values => {
     if (typeof subject === "number")
       return startBar(display, subject, typeof options === "string" ? options : options?.label);
     const { total = sizeOf(subject), label } = typeof options === "object" ? options : {};
     const bar = () => startBar(display, total, label);
     return Symbol.asyncIterator in subject ? followAsync(subject, bar) : follow(subject, bar);
   };
+  return progress as Progress;
 }
 
 function* follow(values: Iterable<unknown>, start: () => ProgressBar): Generator<unknown> {

@@ -1,100 +1,147 @@
-/** Checks cells with tslab's converter, and remembers what the earlier ones declared. */
-import type { QuickInfo } from "typescript";
-import { prepareCell } from "./cell-source.ts";
-import { type Comment, commentAt } from "./comments.ts";
-import { type CellConverter, createCellConverter, type Diagnostic } from "./converter.ts";
-import { signatureAt } from "./signature.ts";
+/** Knows the cells of a notebook: checks a new one, completes and documents names, and writes a cell's JavaScript. */
+import type { CompletionInfo, QuickInfo, SignatureHelpItems } from "typescript";
+import type { Script } from "../cell/worker-channel.ts";
+import { ownNames } from "./cell-globals.ts";
+import { type ParsedCell, parseCell } from "./cell-source.ts";
+import { type CellModule, cellModule, type Known } from "./cell-text.ts";
+import { MEANING } from "./declarations.ts";
+import { type Diagnostic, hintsFor, isOfCell, shown } from "./diagnostics.ts";
+import { type CellProgram, cellModuleName, createCellProgram } from "./program.ts";
+import { emitCell } from "./transpile.ts";
 import { ts } from "./typescript.ts";
 
 export interface Checker {
-  /** The errors of a cell; without any, `commit` makes its declarations known to the later ones. */
-  check(source: string): { diagnostics: Diagnostic[]; commit(): void };
-  /** Makes the declarations of a cell known that is not checked; where they have errors, without types. */
+  /** The errors of a cell; without any, `script` writes it and `commit` makes its declarations known to the later ones. */
+  check(source: string): { diagnostics: Diagnostic[]; script(file: string): Script; commit(): void };
+  /** Makes the declarations of a cell known that is not checked. */
   learn(source: string): void;
-  complete(source: string, position: number): ReturnType<CellConverter["complete"]>;
-  /** The type of a name at a position of the source that was completed last; empty where there is none. */
-  signature(name: string, position: number): string;
-  inspect(source: string, position: number): (QuickInfo & { hidden: Comment | undefined }) | undefined;
+  /** Puts a cell that is being written before the compiler; positions of its answers are those in `source`. */
+  look(source: string, prefix?: string): Look;
+  /** The names that earlier cells declared, with what they are. */
+  names(): Map<string, string>;
   /** Forgets what the cells declared. */
   reset(): void;
 }
 
-/** "Cannot find module": the compiler would remember that even after the module has come. */
-const MODULE_NOT_FOUND = 2307;
+export interface Look {
+  complete(position: number): CompletionInfo | undefined;
+  /** The type of what completion offers. */
+  signature(symbol: import("typescript").Symbol): string;
+  inspect(position: number): QuickInfo | undefined;
+  signatures(position: number): SignatureHelpItems | undefined;
+}
 
-export function createChecker(): Checker {
-  let converter = createCellConverter();
-  let isStale = false;
-  let declared = "";
+/** So many names of earlier cells come in for a completion, with their types. */
+const MAX_COMPLETED_NAMES = 40;
 
-  function current(): CellConverter {
-    if (isStale) {
-      converter.close();
-      converter = createCellConverter();
-      isStale = false;
+export function createChecker(folder: string = process.cwd()): Checker {
+  let program = createCellProgram(folder);
+  let known = initiallyKnown();
+  let count = 0;
+
+  function learn(module: CellModule, hasJsx: boolean): void {
+    const name = cellModuleName(++count);
+    program.keep(name, module.text, hasJsx, module.isAugmenting);
+    for (const [text, { meaning, isMutable, kind }] of module.declared) {
+      const origin = { module: name, isMutable, kind };
+      known.set(text, {
+        ...known.get(text),
+        ...((meaning & MEANING.value) !== 0 && { value: origin }),
+        ...((meaning & MEANING.type) !== 0 && { type: origin }),
+        ...((meaning & MEANING.namespace) !== 0 && { namespace: origin }),
+      });
     }
-    return converter;
-  }
-
-  function check(source: string): ReturnType<Checker["check"]> {
-    const { diagnostics, declOutput = "" } = current().convert(declared, prepareCell(source));
-    isStale = diagnostics.some(({ code }) => code === MODULE_NOT_FOUND);
-    return {
-      diagnostics,
-      commit: () => {
-        // References to Node's types come along, and are of no use behind the first line.
-        declared = declOutput.replace(/^\/\/\/ <reference .*$/gm, "");
-      },
-    };
   }
 
   return {
-    check,
+    check: (source) => {
+      const parsed = parseCell(source);
+      const module = cellModule(parsed, known);
+      const diagnostics = parsed.errors.map((error) => shown(error, source));
+      const name = program.draft(module.text, parsed.hasJsx);
+      if (diagnostics.length === 0) diagnostics.push(...semantic(program, name, module, source));
+      return {
+        diagnostics,
+        script: (file) => emitCell(program.program(), program.sourceFile(name), { file, source, module }),
+        commit: () => learn(module, parsed.hasJsx),
+      };
+    },
     learn: (source) => {
-      const { diagnostics, commit } = check(source);
-      if (diagnostics.length === 0) return commit();
-      // A cell of its own that has no errors: the same names, of any type.
-      const untyped = check(
-        declaredNames(source)
-          .map((name) => `let ${name}: any;`)
-          .join("\n"),
-      );
-      if (untyped.diagnostics.length === 0) untyped.commit();
+      const parsed = parseCell(source.replace("@ts-nocheck", "@ts-ignored"));
+      const module = cellModule(parsed, known);
+      const name = program.draft(module.text, parsed.hasJsx);
+      const hasErrors = parsed.errors.length > 0 || semantic(program, name, module, source).length > 0;
+      learn(hasErrors ? { ...module, text: untyped(module) } : module, parsed.hasJsx);
     },
-    complete: (source, position) => current().complete(declared, source, position),
-    signature: (name, position) => signatureAt(converter.program(), name, position),
-    inspect: (source, position) => {
-      const info = current().inspect(declared, source, position);
-      return info && { ...info, hidden: commentAt(converter.program(), position) };
+    look: (source, prefix) => {
+      const parsed: ParsedCell = parseCell(source);
+      const also = prefix === undefined ? [] : [...known.keys()].filter((name) => startsWith(name, prefix));
+      const module = cellModule({ ...parsed, isObject: false }, known, also.slice(0, MAX_COMPLETED_NAMES));
+      return look(program, program.draft(module.text, parsed.hasJsx), module);
     },
+    names: () =>
+      new Map([...known].map(([name, { value, type, namespace }]) => [name, (value ?? type ?? namespace)?.kind ?? ""])),
     reset: () => {
-      declared = "";
+      program = createCellProgram(folder);
+      known = initiallyKnown();
     },
   };
 }
 
-/** The names that a cell declares at its top level. */
-export function declaredNames(source: string): string[] {
-  const file = ts.createSourceFile("cell.ts", prepareCell(source), ts.ScriptTarget.Latest, true);
-  const names = new Set<string>();
-  const addBinding = (name: import("typescript").BindingName): void => {
-    if (ts.isIdentifier(name)) names.add(name.text);
-    else for (const element of name.elements) if (ts.isBindingElement(element)) addBinding(element.name);
+/** What every cell finds is as if an earlier one had declared it. */
+function initiallyKnown(): Map<string, Known> {
+  const { module, values, types } = ownNames();
+  const origin = { module, isMutable: false };
+  return new Map<string, Known>([
+    ...types.map((name) => [name, { type: { ...origin, kind: "type" } }] as const),
+    ...values.map((name) => [name, { value: { ...origin, kind: "const", isGlobal: true } }] as const),
+  ]);
+}
+
+/** The names of a cell whose types are of no use. */
+function untyped({ declared }: CellModule): string {
+  const lines = [...declared].flatMap(([name, { meaning }]) => [
+    ...((meaning & MEANING.value) !== 0 ? [`export declare let ${name}: any;`] : []),
+    ...((meaning & MEANING.type) !== 0 ? [`export type ${name} = any;`] : []),
+  ]);
+  return `${lines.join("\n")}\nexport {};`;
+}
+
+function semantic(program: CellProgram, name: string, module: CellModule, source: string): Diagnostic[] {
+  const found = program.service.getSemanticDiagnostics(name).filter((each) => isOfCell(each, module));
+  return found.map((each) => {
+    const diagnostic = shown(each, source, module);
+    return { ...diagnostic, hints: hintsFor(program, name, each) };
+  });
+}
+
+function look({ service, program, sourceFile }: CellProgram, name: string, module: CellModule): Look {
+  const inner = (position: number) => (position >= module.start ? position + module.shift : position);
+  const outer = <Span extends { start: number; length: number }>(span: Span): Span => ({
+    ...span,
+    start: span.start > module.start ? Math.max(module.start, span.start - module.shift) : span.start,
+  });
+  return {
+    complete: (position) => {
+      const preferences = { includeSymbol: true, includeCompletionsWithInsertText: false };
+      const found = service.getCompletionsAtPosition(name, inner(position), preferences);
+      const span = found?.optionalReplacementSpan;
+      return found && { ...found, ...(span && { optionalReplacementSpan: outer(span) }) };
+    },
+    signature: (symbol) => {
+      const types = program().getTypeChecker();
+      const file = sourceFile(name);
+      const target = (symbol.flags & ts.SymbolFlags.Alias) !== 0 ? types.getAliasedSymbol(symbol) : symbol;
+      return types.typeToString(types.getTypeOfSymbolAtLocation(target, file), file);
+    },
+    inspect: (position) => service.getQuickInfoAtPosition(name, inner(position)),
+    signatures: (position) => {
+      const found = service.getSignatureHelpItems(name, inner(position), undefined);
+      return found && { ...found, applicableSpan: outer(found.applicableSpan) };
+    },
   };
-  for (const statement of file.statements) {
-    if (ts.isVariableStatement(statement)) {
-      for (const { name } of statement.declarationList.declarations) addBinding(name);
-    } else if (ts.isImportDeclaration(statement) && statement.importClause) {
-      const { name, namedBindings: bindings } = statement.importClause;
-      if (name) names.add(name.text);
-      if (bindings && ts.isNamespaceImport(bindings)) names.add(bindings.name.text);
-      else for (const element of bindings?.elements ?? []) names.add(element.name.text);
-    } else if (
-      (ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement) || ts.isEnumDeclaration(statement)) &&
-      statement.name
-    ) {
-      names.add(statement.name.text);
-    }
-  }
-  return [...names];
+}
+
+function startsWith(name: string, prefix: string): boolean {
+  return name.toLowerCase().startsWith(prefix.toLowerCase());
 }

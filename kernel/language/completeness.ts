@@ -1,9 +1,8 @@
 /** Tells whether a cell can run, needs more lines, or can never run, from the errors of the parser. */
 import type { Diagnostic } from "typescript";
 import { questionIn } from "../server/question.ts";
-import { prepareCell } from "./cell-source.ts";
+import { parseCell } from "./cell-source.ts";
 import type { Completeness } from "./language-messages.ts";
-import { ts } from "./typescript.ts";
 
 const INDENT = "  ";
 /** An unterminated template literal, comment, and regular expression or string that may go on in the next line. */
@@ -11,9 +10,7 @@ const UNTERMINATED: ReadonlySet<number> = new Set([1160, 1010]);
 
 export function isComplete(source: string): Completeness {
   if (questionIn(source) !== undefined) return { status: "complete" };
-  const text = prepareCell(source);
-  const file = ts.createSourceFile("cell.ts", text, ts.ScriptTarget.Latest, true, ts.ScriptKind.TS);
-  const errors = (file as unknown as { parseDiagnostics: Diagnostic[] }).parseDiagnostics;
+  const { text, errors } = parseCell(source);
   if (errors.length === 0) return { status: "complete" };
   const end = text.trimEnd().length;
   const first = errors[0] as Diagnostic;

@@ -1,5 +1,5 @@
 /** Documents the name at a position: signature and comment, in Markdown, HTML and plain text. */
-
+import type { QuickInfo } from "typescript";
 import { escapeMarkup } from "../../src/base/escape-markup.ts";
 import { toUnits } from "../protocol/code-points.ts";
 import type { Checker } from "./checker.ts";
@@ -7,20 +7,25 @@ import type { Documentation } from "./language-messages.ts";
 
 export function inspectCell(checker: Checker, source: string, position: number): Documentation | undefined {
   const at = toUnits(source, position);
+  const look = checker.look(source);
   const before = /[\w$]$/.test(source.slice(0, at)) ? at - 1 : undefined;
-  const called = calleeEnd(source, at);
   // A cursor behind a name, or in the arguments of its call, still means the name.
-  const info = [at, before, called].flatMap((place) => {
+  const callee = () => {
+    const call = look.signatures(at) ?? (source[at - 1] === ")" ? look.signatures(at - 1) : undefined);
+    return call && source.slice(0, call.applicableSpan.start).search(/[\w$][^\w$]*$/);
+  };
+  let info: QuickInfo | undefined;
+  for (const place of [() => at, () => before, callee]) {
+    const found = look.inspect(place() ?? -1);
     // An unknown name is said to be of any type, and of no kind.
-    const found = place === undefined ? undefined : checker.inspect(source, place);
-    return found && (found.kind as string) !== "" ? [found] : [];
-  })[0];
+    if (found && (found.kind as string) !== "") info ??= found;
+    if (info) break;
+  }
   if (!info) return undefined;
   const join = (parts: readonly { text: string }[] | undefined) => (parts ?? []).map(({ text }) => text).join("");
-  const signature = join(info.displayParts);
-  const { hidden } = info;
-  const comment = join(info.documentation) || hidden?.text || "";
-  const tags = [...(info.tags ?? []).map(({ name, text }) => ({ name, text: join(text) })), ...(hidden?.tags ?? [])];
+  const signature = plainSignature(join(info.displayParts));
+  const comment = join(info.documentation);
+  const tags = (info.tags ?? []).map(({ name, text }) => ({ name, text: join(text) }));
   const markdown = [
     "```typescript",
     signature,
@@ -45,12 +50,7 @@ export function inspectCell(checker: Checker, source: string, position: number):
   };
 }
 
-/** The last position in the name before the bracket that is open at `at`, or that closes right before it. */
-function calleeEnd(source: string, at: number): number | undefined {
-  let depth = source[at - 1] === ")" ? -1 : 0;
-  for (let i = at - 1; i > 0; i--) {
-    if (source[i] === ")") depth++;
-    else if (source[i] === "(" && depth-- === 0) return i - 1;
-  }
-  return undefined;
+/** A name of an earlier cell is an import to the compiler, of which the user knows nothing. */
+function plainSignature(signature: string): string {
+  return signature.replace(/^\(alias\) ([\s\S]*)\nimport [\w$]+$/, "$1");
 }

@@ -4,13 +4,14 @@ import { skipsCheck } from "./cell-source.ts";
 import { type Checker, createChecker } from "./checker.ts";
 import { isComplete } from "./completeness.ts";
 import { completeCell } from "./completion.ts";
-import { describeDiagnostics } from "./diagnostics.ts";
+import { describeDiagnostics, syntaxErrors } from "./diagnostics.ts";
 import { collectWhenIdle } from "./idle-collection.ts";
 import { inspectCell } from "./inspection.ts";
 import type { Language, LanguageOptions, LanguageReply, LanguageRequest } from "./language-messages.ts";
 import { transpileCell } from "./transpile.ts";
 
 const UNCHECKED_START_MS = 1500;
+const WARM_RUNS = 10;
 const touch = collectWhenIdle();
 let started: Checker | undefined;
 let planned: () => void = () => {};
@@ -27,12 +28,14 @@ const language: Language = {
   plan: (source, file, check) => {
     planned = () => {};
     if (check && !skipsCheck(source)) {
-      const { diagnostics, commit } = checker().check(source);
+      const { diagnostics, script, commit } = checker().check(source);
       if (diagnostics.length > 0) return { error: describeDiagnostics(diagnostics, source, file) };
       planned = commit;
-    } else {
-      planned = () => unread.push(source);
+      return { script: script(file) };
     }
+    const errors = syntaxErrors(source);
+    if (errors.length > 0) return { error: describeDiagnostics(errors, source, file) };
+    planned = () => unread.push(source);
     return { script: transpileCell(source, file) };
   },
   commit: () => planned(),
@@ -61,7 +64,7 @@ const { check } = workerData as LanguageOptions;
 setTimeout(
   () => {
     try {
-      checker();
+      checker().check("1");
       touch();
     } catch {
       // The first question tries again, and is told why.
@@ -69,3 +72,5 @@ setTimeout(
   },
   check ? 0 : UNCHECKED_START_MS,
 );
+// The engine compiles what it has run a few times.
+if (!check) for (let i = 0; i < WARM_RUNS; i++) transpileCell("let warm = 1;", "cell-0.ts");

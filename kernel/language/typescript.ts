@@ -1,9 +1,7 @@
-/** The compiler that tslab checks with; transpile.ts uses it too, so that one compiler is in memory and agrees with itself. */
+/** The compiler: one for checking, for writing JavaScript and for reading cells. */
 import { createRequire } from "node:module";
 
-export const requireHere: NodeJS.Require = createRequire(import.meta.url);
-
-// Its types are those of TypeScript itself.
-const ts: typeof import("typescript") = requireHere("@tslab/typescript-for-tslab");
+// Not by `import`, which would first look through nine megabytes for the names of exports.
+const ts: typeof import("typescript") = createRequire(import.meta.url)("typescript");
 
 export { ts };

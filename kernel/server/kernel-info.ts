@@ -6,7 +6,7 @@ import { type Content, PROTOCOL_VERSION } from "../protocol/message.ts";
 
 export function kernelInfo(): Content {
   const version = ownVersion();
-  const typescript = versionOf(createRequire(import.meta.url).resolve("@tslab/typescript-for-tslab/package.json"));
+  const typescript = versionOf(createRequire(import.meta.url).resolve("typescript/package.json"));
   return {
     status: "ok",
     protocol_version: PROTOCOL_VERSION,
