@@ -67,7 +67,7 @@ export function createChecker(folder: string = process.cwd()): Checker {
       };
     },
     learn: (source) => {
-      const parsed = parseCell(source.replace("@ts-nocheck", "@ts-ignored"));
+      const parsed = parseCell(source.replace("@ts-nocheck", "@ts"));
       const module = cellModule(parsed, known);
       const name = program.draft(module.text, parsed.hasJsx);
       const hasErrors = parsed.errors.length > 0 || semantic(program, name, module, source).length > 0;
