@@ -1,5 +1,6 @@
 /** Shows danfojs frames and series, known by their shape and not by import: first and last rows, names, shape. */
 import { escapeMarkup } from "../../src/base/escape-markup.ts";
+import { textTable } from "../../src/base/text-table.ts";
 
 /** The part of danfojs' DataFrame and Series that is read. */
 interface Frame {
@@ -61,8 +62,5 @@ function toHtml(head: string[], types: string[], table: string[][], caption: str
 }
 
 function toPlain(head: string[], table: string[][], caption: string): string {
-  const rows = [head, ...table];
-  const widths = head.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
-  const lines = rows.map((row) => row.map((text, i) => text.padStart(widths[i] ?? 0)).join("  "));
-  return [...lines, "", caption].join("\n");
+  return `${textTable([head, ...table], [])}\n\n${caption}`;
 }

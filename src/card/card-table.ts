@@ -1,4 +1,5 @@
 /** The model card's table with ours beside it, from the evaluations of the dense and the pruned model. */
+import { textTable as inColumns } from "../base/text-table.ts";
 import type { Evaluation } from "../evaluate/evaluation.ts";
 import { type CardRow, sweelolAverageMmlu, sweelolCard } from "./published.ts";
 
@@ -73,13 +74,7 @@ function cells(rows: readonly CardTableRow[]): string[][] {
 
 /** The table in columns for a terminal. */
 export function textTable(rows: readonly CardTableRow[]): string {
-  const lines = cells(rows);
-  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
-  return lines
-    .map((line) =>
-      line.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join("  "),
-    )
-    .join("\n");
+  return inColumns(cells(rows), [0]);
 }
 
 /** The table in Markdown. */

@@ -1,6 +1,9 @@
 /** Opens a model by what the user calls it: a Hub id, a folder or a file. */
+
+import { withTable } from "../base/value-table.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
+import { elementCount } from "../checkpoint/tensor.ts";
 import { listener, notice, type OnProgress } from "../progress.ts";
 import { cacheFolder } from "./cache-folder.ts";
 import { locateModel } from "./model-source.ts";
@@ -29,6 +32,13 @@ export interface OpenCheckpointOptions {
 export async function openCheckpoint(model: string, options: OpenCheckpointOptions = {}): Promise<Checkpoint> {
   const { onNotice = notice, revision } = options;
   const onProgress = listener(options.onProgress);
-  const { path, name } = await locateModel(model, { onNotice, onProgress, ...(revision && { revision }) });
-  return await openCheckpointFile(path, { name, tokenizerCache: cacheFolder("tokenizers") });
+  const { path, name, source } = await locateModel(model, { onNotice, onProgress, ...(revision && { revision }) });
+  const checkpoint = await openCheckpointFile(path, { name, tokenizerCache: cacheFolder("tokenizers") });
+  return withTable(checkpoint, () => ({
+    name,
+    family: checkpoint.config.model_type,
+    weights: [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
+    tensors: checkpoint.tensors.size,
+    source,
+  }));
 }

@@ -1,6 +1,8 @@
 /** A checkpoint as a language model that answers requests: tokenizer, packs, scoring graph and answers joined. */
+
 import { createHash } from "node:crypto";
 import { packageVersion } from "../base/package-root.ts";
+import { withTable } from "../base/value-table.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { elementCount } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
@@ -82,7 +84,7 @@ export async function loadLanguageModel(
     return answers;
   }
 
-  return {
+  const model: LanguageModel = {
     name: checkpoint.name,
     digest,
     device,
@@ -156,6 +158,10 @@ export async function loadLanguageModel(
 
     release: () => graph.release(),
   };
+  return withTable(model, () => ({
+    ...{ name: model.name, family: config.model_type, weights: model.parameterCount, device },
+    "longest input": `${maxLength.toLocaleString("en-US")} tokens`,
+  }));
 }
 
 /** Requests with the same ends and length go together. Prompts are cut on the left to leave room for what is written. */

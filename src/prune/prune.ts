@@ -1,5 +1,6 @@
 /** Prunes a checkpoint: reads the tensors in scope, zeroes the least important weights of copies, returns a new checkpoint. */
 import { createHash } from "node:crypto";
+import { withTable } from "../base/value-table.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Tensor } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
@@ -9,7 +10,14 @@ import { type Gpu, pruneOnGpu } from "./gpu.ts";
 import { type CalibratedPlan, linearLayers, type PruneOptions, type PruningPlan, planPruning } from "./options.ts";
 import { pruneBlocks } from "./prune-blocks.ts";
 import { allocateWeights } from "./shared-weights.ts";
-import { countZeros, type SparsityReport, summarizeSparsity, tensorsInScope, zeroCounts } from "./sparsity.ts";
+import {
+  countZeros,
+  type SparsityReport,
+  sparsityFacts,
+  summarizeSparsity,
+  tensorsInScope,
+  zeroCounts,
+} from "./sparsity.ts";
 
 /** A checkpoint as any other, with the account of what pruning did. */
 export interface PrunedCheckpoint extends Checkpoint {
@@ -108,7 +116,7 @@ function overlay(
 ): PrunedCheckpoint {
   const replaced = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   let digest: Promise<string> | undefined;
-  return {
+  const pruned: PrunedCheckpoint = {
     name,
     report,
     config: dense.config,
@@ -118,6 +126,10 @@ function overlay(
     tokenizer: () => dense.tokenizer(),
     generationConfig: () => dense.generationConfig(),
   };
+  return withTable(pruned, () => ({
+    ...{ name, family: dense.config.model_type, ...sparsityFacts(report) },
+    source: `pruned from ${dense.name}`,
+  }));
 }
 
 async function digestOf(dense: Checkpoint, tensors: readonly Tensor[]): Promise<string> {

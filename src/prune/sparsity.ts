@@ -1,4 +1,5 @@
 /** Counts zeros: the sanity check after every pruning, as data and as a short text. */
+import { type Facts, withTable } from "../base/value-table.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { elementCount, type TensorInfo } from "../checkpoint/tensor.ts";
 import { placeInBlock } from "../checkpoint/tensor-names.ts";
@@ -76,7 +77,7 @@ export function summarizeSparsity(
     `those that pruning added ${percent(newZeroShare)}`;
   const rows = [...layers.map(({ layer, ...counts }) => row(layer ?? "other", counts)), row("all", scope)];
   const markdown = [`${summary}.`, "", "| layer | weights | zeros | sparsity |", "|---|---:|---:|---:|", ...rows];
-  return {
+  const report: SparsityReport = {
     name,
     tensors,
     layers,
@@ -87,6 +88,16 @@ export function summarizeSparsity(
     newZeroShare,
     summary,
     markdown: markdown.join("\n"),
+  };
+  return withTable(report, () => ({ name, ...sparsityFacts(report) }));
+}
+
+/** What a table says of a report. */
+export function sparsityFacts({ modelCount, scope, scopeShare, zeroShare, tensors }: SparsityReport): Facts {
+  return {
+    weights: modelCount,
+    sparsity: `${percent(scope.sparsity)} of the scope, ${percent(zeroShare)} of all weights`,
+    scope: `${percent(scopeShare)} of all weights, ${tensors.length} tensors`,
   };
 }
 

@@ -19,19 +19,35 @@ export function comparisonBlocks(data: ComparisonData): Block[] {
 }
 
 function accuracyTable(data: ComparisonData): Table {
-  const header = ["task", "documents", ...shortNames(data), "change", "lost", "won", "p", "p (Holm)", "detectable"];
+  const [a, b] = shortNames(data);
+  const header = [
+    "task",
+    "documents",
+    a,
+    "95 %",
+    b,
+    "95 %",
+    "change",
+    "95 %",
+    "lost",
+    "won",
+    "p",
+    "p (Holm)",
+    "detectable",
+  ];
   const rows = data.rows.flatMap((row) => [accuracyRow(row), ...meanRow(row)]);
   return { header, rows };
 }
 
 function accuracyRow(row: ComparisonRow): string[] {
-  const share = (value: number, low: number, high: number) => `${percent(value)} (${percent(low)} to ${percent(high)})`;
+  const share = (value: number, low: number, high: number) => [percent(value), `${percent(low)} to ${percent(high)}`];
   return [
     rowLabel(row),
     String(row.n),
-    share(row.a, row.aLow, row.aHigh),
-    share(row.b, row.bLow, row.bHigh),
-    `${points(row.change)} (${points(row.changeLow)} to ${points(row.changeHigh)})`,
+    ...share(row.a, row.aLow, row.aHigh),
+    ...share(row.b, row.bLow, row.bHigh),
+    points(row.change),
+    `${points(row.changeLow)} to ${points(row.changeHigh)}`,
     String(row.lost),
     String(row.won),
     pValue(row.p),
@@ -44,7 +60,7 @@ function accuracyRow(row: ComparisonRow): string[] {
 function meanRow(row: ComparisonRow): string[][] {
   const { aMeanOfTasks: a, bMeanOfTasks: b } = row;
   if (a === null || b === null) return [];
-  return [[`${rowLabel(row)}, plain mean`, "", percent(a), percent(b), points(b - a), "", "", "", "", ""]];
+  return [[`${rowLabel(row)}, plain mean`, "", percent(a), "", percent(b), "", points(b - a), ...Array(6).fill("")]];
 }
 
 function answersTable(data: ComparisonData): Table {
@@ -79,7 +95,7 @@ function margin({ marginChange, marginLow, marginHigh, marginPHolm, marginN, n }
 function notes({ seed, resamples, limit, rows }: ComparisonData): string[] {
   const isFlagged = rows.some(({ aDegenerate, bDegenerate }) => aDegenerate || bDegenerate);
   return [
-    "Shares are in percent of the documents, changes in points. The range in brackets is where the number would likely lie (95 %) if very many such documents were asked (Wilson's interval; for changes Newcombe's paired one).",
+    "Shares are in percent of the documents, changes in points. The 95 % range beside a number is where the number would likely lie (95 %) if very many such documents were asked (Wilson's interval; for changes Newcombe's paired one).",
     "lost, won: documents that only the first, and only the second model got right. p: how often luck alone would split them as unevenly between equally good models (McNemar's test, mid-p); below 0.05 counts as a finding.",
     "p (Holm): the more rows one looks at, the likelier luck alone makes one of them look like a finding, so p is raised to make up for that: once over the tasks and groups as a whole, and once over the parts of each group.",
     "detectable: a true difference of this many points would be found 4 times in 5 (p below 0.05); smaller ones are often missed.",

@@ -1,5 +1,8 @@
 /** A short document (headings, lists, tables) as plain text, as Markdown, and as HTML. */
 
+import { escapeMarkup } from "../base/escape-markup.ts";
+import { textTable } from "../base/text-table.ts";
+
 /** What a document is made of; all texts are plain and get escaped. */
 export type Block =
   | { readonly heading: string; readonly level: 2 | 3 }
@@ -23,24 +26,10 @@ export function plainText(blocks: readonly Block[]): string {
       if ("heading" in block) return block.heading;
       if ("list" in block) return block.list.map((item) => `- ${item}`).join("\n");
       if ("note" in block) return block.note;
-      return textTable(block.table);
+      const { header, rows, textColumns = [0] } = block.table;
+      return textTable([header, ...rows], textColumns);
     })
     .join("\n\n");
-}
-
-function textTable({ header, rows, textColumns = [0] }: Table): string {
-  const lines = [header, ...rows];
-  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) =>
-          textColumns.includes(column) ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
-        )
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
 }
 
 /** GitHub's Markdown. */
@@ -63,14 +52,14 @@ export function html(blocks: readonly Block[]): string {
   const line = (tag: "td" | "th", cells: readonly string[], { textColumns = [0] }: Table) => {
     const side = (column: number) => (textColumns.includes(column) ? "left" : "right");
     const cell = (text: string, column: number) =>
-      `<${tag} style="text-align:${side(column)}">${escapeHtml(text)}</${tag}>`;
+      `<${tag} style="text-align:${side(column)}${textColumns.includes(column) ? "" : ";white-space:nowrap"}">${escapeMarkup(text)}</${tag}>`;
     return `<tr>${cells.map(cell).join("")}</tr>`;
   };
   return blocks
     .map((block) => {
-      if ("heading" in block) return `<h${block.level}>${escapeHtml(block.heading)}</h${block.level}>`;
-      if ("list" in block) return `<ul>${block.list.map((item) => `<li>${escapeHtml(item)}</li>`).join("")}</ul>`;
-      if ("note" in block) return `<p><small>${escapeHtml(block.note)}</small></p>`;
+      if ("heading" in block) return `<h${block.level}>${escapeMarkup(block.heading)}</h${block.level}>`;
+      if ("list" in block) return `<ul>${block.list.map((item) => `<li>${escapeMarkup(item)}</li>`).join("")}</ul>`;
+      if ("note" in block) return `<p style="max-width:56em"><small>${escapeMarkup(block.note)}</small></p>`;
       const { table } = block;
       const body = table.rows.map((cells) => line("td", cells, table)).join("");
       return `<table><thead>${line("th", table.header, table)}</thead><tbody>${body}</tbody></table>`;
@@ -80,9 +69,4 @@ export function html(blocks: readonly Block[]): string {
 
 function escapeMarkdown(text: string): string {
   return text.replace(/[\r\n]+/g, " ").replace(/[\\`*_[\]<>|~#$]/g, "\\$&");
-}
-
-function escapeHtml(text: string): string {
-  const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
-  return text.replace(/[&<>"']/g, (character) => entities[character]!);
 }

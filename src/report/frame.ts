@@ -3,25 +3,33 @@
 import type { DataFrame } from "danfojs-node";
 import { display } from "../base/display-name.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
-import { html, markdown, plainText, type Table } from "./document.ts";
+import { type Block, html, markdown, plainText, type Table } from "./document.ts";
 
 export interface FrameOptions {
   /** Which columns, in which order; default: all. */
   readonly columns?: readonly string[];
   /** Units, n and source, shown below the table. */
   readonly caption?: string;
+  /** Shows every row; unless given, the first and last of more than 40, and how many there are. */
+  readonly allRows?: boolean;
 }
+
+/** A table with more rows shows as many of them, half from either end. */
+const SHOWN_ROWS = 40;
 
 /** danfojs makes a property of each column, which would hide these of the frame's own. */
 const ownNames = ["columns", "values", "index", "shape", "dtypes", "axis", "size", "tensor", "config"];
 
 /**
- * Rows as a frame of danfojs-node (https://danfo.jsdata.org), for grouping, sorting and merging. In a notebook it shows itself whole, with its
+ * Rows as a frame of danfojs-node (https://danfo.jsdata.org), for grouping, sorting and merging. In a notebook it shows itself with its
  * caption, and carries its exact numbers as Frictionless tabular data; frames made from it show themselves as the kernel shows any frame.
  *
  * @throws PrunelabError where danfojs-node is not installed, there are no rows, or a column is unknown or of a name that frames need.
  */
-export async function frame(rows: readonly object[], { columns, caption = "" }: FrameOptions = {}): Promise<DataFrame> {
+export async function frame(
+  rows: readonly object[],
+  { columns, caption = "", allRows = false }: FrameOptions = {},
+): Promise<DataFrame> {
   const { DataFrame } = await loadDanfo();
   if (rows.length === 0) throw new PrunelabError("no rows for a frame: 0; give one or more");
   const known = [...new Set(rows.flatMap((row) => Object.keys(row)))];
@@ -35,10 +43,17 @@ export async function frame(rows: readonly object[], { columns, caption = "" }: 
   const values = rows.map((row) => names.map((name) => (row as Record<string, unknown>)[name] ?? null));
   const made = new DataFrame(values as never, { columns: [...names] });
   const show = () => {
-    const plain = plainText([{ table: tableOf(made) }]);
+    const table = tableOf(made);
+    const count = table.rows.length;
+    const isCut = !allRows && count > SHOWN_ROWS;
+    const note = [
+      isCut ? `${count.toLocaleString("en-US")} rows, the first and last ${SHOWN_ROWS / 2} shown.` : "",
+      caption,
+    ];
+    const blocks = documentOf(isCut ? cut(table) : table, note.filter((text) => text !== "").join(" "));
     return {
-      "text/html": frameHtml(made, caption),
-      "text/plain": caption ? `${plain}\n\n${caption}` : plain,
+      "text/html": html(blocks),
+      "text/plain": plainText(blocks),
       "application/vnd.dataresource+json": frameData(made),
     };
   };
@@ -48,7 +63,18 @@ export async function frame(rows: readonly object[], { columns, caption = "" }: 
 
 /** A frame as an HTML table; the caption stands below. */
 export function frameHtml(frame: DataFrame, caption = ""): string {
-  return html([{ table: tableOf(frame) }, ...(caption ? [{ note: caption }] : [])]);
+  return html(documentOf(tableOf(frame), caption));
+}
+
+function documentOf(table: Table, note: string): Block[] {
+  return [{ table }, ...(note ? [{ note }] : [])];
+}
+
+/** Head and tail of a table, with a row of dots between them. */
+function cut(table: Table): Table {
+  const { rows, header } = table;
+  const half = SHOWN_ROWS / 2;
+  return { ...table, rows: [...rows.slice(0, half), header.map(() => "…"), ...rows.slice(-half)] };
 }
 
 /** A frame as a table in GitHub's Markdown. */
@@ -81,26 +107,59 @@ function frameData(frame: DataFrame): object {
 /** Numbers of a column with as many decimals as its size asks for, so that they stand below each other. */
 function tableOf(frame: DataFrame): Table {
   const rows = rowsOf(frame);
-  const texts = frame.columns.map((_, column) => columnTexts(rows.map((row) => row[column])));
+  const texts = frame.columns.map((_, column) =>
+    columnTexts(
+      String(frame.columns[column]),
+      rows.map((row) => row[column]),
+    ),
+  );
   const textColumns = frame.columns.flatMap((_, column) =>
     rows.some((row) => typeof row[column] === "string") ? [column] : [],
   );
   return { header: frame.columns, rows: rows.map((_, row) => texts.map((column) => column[row]!)), textColumns };
 }
 
-function columnTexts(values: readonly unknown[]): string[] {
+/** The numbers of a column with the same decimals, as many as it has itself if these are few. */
+function columnTexts(name: string, values: readonly unknown[]): string[] {
   const numbers = values.filter((value) => typeof value === "number").filter(Number.isFinite);
-  const largest = Math.max(0, ...numbers.map(Math.abs));
-  const most = largest >= 1.5 ? 2 : 4;
-  const digits = Math.max(0, ...numbers.map((value) => String(Number(value.toFixed(most))).split(".")[1]?.length ?? 0));
+  const most = mostDecimals(numbers);
+  const digits = Math.max(0, ...numbers.map((value) => decimals(Number(value.toFixed(most)))));
+  const format = new Intl.NumberFormat("en-US", {
+    ...{ minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: !areYears(name, numbers) },
+    signDisplay: isChange(name) ? "exceptZero" : "negative",
+  });
   return values.map((value) => {
     if (value === null || value === undefined) return "";
     // A cell is one line; that a text had more of them is still seen.
     if (typeof value !== "number" || !Number.isFinite(value)) return String(value).replace(/\s*\n\s*/g, " ⏎ ");
     const isTiny = value !== 0 && Math.abs(value) < 0.5 * 10 ** -most;
-    if (isTiny) return value.toExponential(1);
-    return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    return isTiny ? value.toExponential(1) : format.format(value);
   });
+}
+
+/** More than these come from computing, not from who wrote them down. */
+const WRITTEN_DECIMALS = 6;
+
+function mostDecimals(numbers: readonly number[]): number {
+  const written = Math.max(0, ...numbers.map(decimals));
+  if (written <= WRITTEN_DECIMALS) return written;
+  return Math.max(0, ...numbers.map(Math.abs)) >= 1.5 ? 2 : 4;
+}
+
+/** Of the shortest decimal that stands for the number. */
+function decimals(value: number): number {
+  const [mantissa = "", exponent = "0"] = String(value).split("e");
+  return Math.max(0, (mantissa.split(".")[1]?.length ?? 0) - Number(exponent));
+}
+
+/** 2026 is no 2,026. */
+function areYears(name: string, numbers: readonly number[]): boolean {
+  if (/^(year|years|jahr|seed|id)$/i.test(name)) return true;
+  return numbers.length > 0 && numbers.every((value) => Number.isInteger(value) && value >= 1900 && value <= 2100);
+}
+
+function isChange(name: string): boolean {
+  return /(^|[^a-z])(change|difference|delta|gain)s?([^a-z]|$)|Change$/i.test(name);
 }
 
 function rowsOf(frame: DataFrame): unknown[][] {
