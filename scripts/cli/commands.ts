@@ -1,0 +1,46 @@
+/** The table of commands, in the order of the help. A new command is a file beside this one and its line here. */
+import type { CommandTable } from "./completion.ts";
+
+// Loaded when run: `prunelab --help` and `prunelab cache` should not wait for ONNX Runtime.
+export const commands: CommandTable = {
+  card: {
+    summary: "prune, score dense and pruned, and print the model card's table with ours beside it",
+    load: async () => (await import("./card.ts")).card,
+  },
+  prune: {
+    summary: "prune a model and write it as a folder",
+    load: async () => (await import("./prune.ts")).prune,
+  },
+  evaluate: {
+    summary: "score a model on benchmarks",
+    load: async () => (await import("./evaluate.ts")).evaluate,
+  },
+  fetch: {
+    summary: "get a model into the cache and print where it is",
+    load: async () => (await import("./fetch.ts")).fetch,
+  },
+  run: {
+    summary: "run notebooks without a person",
+    load: async () => (await import("./run.ts")).run,
+  },
+  new: {
+    summary: "make a folder with a notebook for an experiment of your own",
+    load: async () => (await import("./new.ts")).newExperiment,
+  },
+  install: {
+    summary: "install the Jupyter kernel for TypeScript",
+    load: async () => (await import("./install.ts")).install,
+  },
+  uninstall: {
+    summary: "remove the Jupyter kernel",
+    load: async () => (await import("./install.ts")).uninstall,
+  },
+  cache: {
+    summary: "list or clear what is cached",
+    load: async () => (await import("./cache.ts")).cache,
+  },
+  completion: {
+    summary: "print a script that completes commands and options in bash, zsh or fish",
+    load: async () => (await import("./completion.ts")).completionOf(commands),
+  },
+};
