@@ -4,22 +4,24 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
 import { readJsonObject } from "../base/json.ts";
 import type { TokenizerFiles } from "./checkpoint.ts";
+import { bpeTokenizerFiles } from "./gguf-bpe-tokenizer.ts";
 import { tokenizerFilesFromGguf } from "./gguf-tokenizer.ts";
 
-/** Counts the versions of what `tokenizerFilesFromGguf` makes of the same metadata: raise it with every change there. */
-const builderVersion = 1;
+/** Counts the versions of what the two builders make of the same metadata: raise it with every change there. */
+const builderVersion = 2;
 
 /**
  * The tokenizer of a GGUF's metadata. Where `cacheFolder` is given, it is kept there under a name made of the metadata's
  * digest, so that it is never another model's or an older one; a file that cannot be read is made anew.
  *
- * @throws PrunelabError when the metadata hold no tokenizer of Gemma's kind, or the folder cannot be written.
+ * @throws PrunelabError when the metadata hold no tokenizer of a known kind, or the folder cannot be written.
  */
 export async function ggufTokenizer(
   metadata: Readonly<Record<string, unknown>>,
   cacheFolder: string | undefined,
 ): Promise<TokenizerFiles> {
-  if (cacheFolder === undefined) return tokenizerFilesFromGguf(metadata);
+  const build = metadata["tokenizer.ggml.model"] === "gpt2" ? bpeTokenizerFiles : tokenizerFilesFromGguf;
+  if (cacheFolder === undefined) return build(metadata);
   const hash = createHash("sha256").update(`${builderVersion}`);
   for (const [key, value] of Object.entries(metadata)) {
     hash.update(JSON.stringify([key, value], (_, item) => (typeof item === "bigint" ? `${item}n` : item)));
@@ -29,7 +31,7 @@ export async function ggufTokenizer(
   if (isObject(kept?.tokenizer) && isObject(kept.tokenizerConfig)) {
     return { tokenizer: kept.tokenizer, tokenizerConfig: kept.tokenizerConfig };
   }
-  const files = tokenizerFilesFromGguf(metadata);
+  const files = build(metadata);
   await writeFileAtomic(path, JSON.stringify(files));
   return files;
 }

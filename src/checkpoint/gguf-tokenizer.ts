@@ -68,7 +68,7 @@ export function tokenizerFilesFromGguf(metadata: Readonly<Record<string, unknown
     // Control tokens and bytes are never put together from text.
     types.map((type, id) => (type === normalType ? scores[id] : type === userDefinedType ? 0 : undefined)),
   );
-  const contextLength = metadata["gemma3.context_length"];
+  const contextLength = metadata[`${metadata["general.architecture"] ?? "gemma3"}.context_length`];
   const chatTemplate = metadata["tokenizer.chat_template"];
   return {
     tokenizer: {
@@ -88,7 +88,7 @@ export function tokenizerFilesFromGguf(metadata: Readonly<Record<string, unknown
         .filter(({ id }) => types[id] !== normalType && types[id] !== byteType),
       normalizer: { type: "Replace", pattern: { String: " " }, content: spaceMark },
       pre_tokenizer: { type: "Split", pattern: { String: " " }, behavior: "MergedWithPrevious", invert: false },
-      post_processor: template(bos, ids.get(bos)!, addBos),
+      post_processor: prependToken(bos, ids.get(bos)!, addBos),
       decoder: {
         type: "Sequence",
         decoders: [
@@ -130,7 +130,7 @@ export function tokenizerFilesFromGguf(metadata: Readonly<Record<string, unknown
 }
 
 /** A post-processor that puts BOS before each text, or nothing. */
-function template(bos: string, bosId: number, addBos: boolean): Record<string, unknown> {
+export function prependToken(bos: string, bosId: number, addBos: boolean): Record<string, unknown> {
   const part = (id: string, type_id: number) => [
     ...(addBos ? [{ SpecialToken: { id: bos, type_id } }] : []),
     { Sequence: { id, type_id } },
@@ -148,7 +148,7 @@ interface Elements {
   number: number;
 }
 
-function list<T extends keyof Elements>(
+export function list<T extends keyof Elements>(
   metadata: Readonly<Record<string, unknown>>,
   name: string,
   type: T,
@@ -165,6 +165,6 @@ function list<T extends keyof Elements>(
   return value;
 }
 
-function wrong(what: string): PrunelabError {
+export function wrong(what: string): PrunelabError {
   return new PrunelabError(`gguf ${what}; convert the model again with llama.cpp's convert_hf_to_gguf.py`);
 }

@@ -1,6 +1,6 @@
 /** Opens a checkpoint on disk, whatever its format. */
 import { createHash } from "node:crypto";
-import { stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { readJsonObject } from "../base/json.ts";
 import { asReadError } from "../base/read-error.ts";
@@ -10,7 +10,7 @@ import type { Checkpoint, TokenizerFiles } from "./checkpoint.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
 import { ggmlTypes } from "./dequantize.ts";
 import { familyOf } from "./families.ts";
-import { type GgufTensor, isGguf, readGguf, readGgufTensor } from "./gguf.ts";
+import { type GgufFile, type GgufTensor, isGguf, readGguf, readGgufTensor } from "./gguf.ts";
 import { configFromGguf } from "./gguf-config.ts";
 import { ggufTokenizer } from "./gguf-tokenizer-cache.ts";
 import { indexOfNonFinite } from "./half.ts";
@@ -167,10 +167,21 @@ async function openSafetensors(
     sources: [...sources.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     tokenizer: async () => ({
       tokenizer: await inFolder("tokenizer.json"),
-      tokenizerConfig: await inFolder("tokenizer_config.json"),
+      tokenizerConfig: { ...(await inFolder("tokenizer_config.json")), ...(await chatTemplateFile(folder)) },
     }),
     generationConfig: async () =>
       (await exists(join(folder, "generation_config.json"))) ? inFolder("generation_config.json") : undefined,
+  };
+}
+
+/** transformers 5 keeps the chat template in a file of its own, which counts before the one in `tokenizer_config.json`. */
+async function chatTemplateFile(folder: string): Promise<{ chat_template?: string }> {
+  const path = join(folder, "chat_template.jinja");
+  if (!(await exists(path))) return {};
+  return {
+    chat_template: await readFile(path, "utf8").catch((error) => {
+      throw asReadError(error, path);
+    }),
   };
 }
 
@@ -186,7 +197,9 @@ function checkNotQuantized(json: Readonly<Record<string, unknown>>, where: strin
 }
 
 async function openGguf(source: ByteSource, tokenizerCache: string | undefined): Promise<Opened> {
-  const { metadata, tensors } = await readGguf(source);
+  const parts = await readGgufParts(source);
+  const { metadata } = parts[0]!;
+  const tensors = new Map(parts.flatMap((part) => [...part.tensors]));
   const embedding = tensors.get("token_embd.weight");
   const output = tensors.get("output.weight");
   const factors = tensors.get("rope_freqs.weight");
@@ -216,10 +229,33 @@ async function openGguf(source: ByteSource, tokenizerCache: string | undefined):
   return {
     config,
     stored,
-    sources: [source],
+    sources: parts.map(({ source }) => source),
     tokenizer: () => ggufTokenizer(metadata, tokenizerCache),
     generationConfig: async () => undefined,
   };
+}
+
+/** A GGUF, or all files of a split one, of which any may be given; the first holds the metadata. */
+async function readGgufParts(source: ByteSource): Promise<(GgufFile & { readonly source: ByteSource })[]> {
+  const given = { ...(await readGguf(source)), source };
+  const count = Number(given.metadata["split.count"] ?? 1);
+  if (count <= 1) return [given];
+  const digits = (index: number) => String(index).padStart(5, "0");
+  const [, stem] = /^(.*)-\d{5}-of-\d{5}\.gguf$/.exec(source.name) ?? [];
+  const paths = Array.from({ length: count }, (_, i) => `${stem}-${digits(i + 1)}-of-${digits(count)}.gguf`);
+  for (const path of paths) {
+    if (stem !== undefined && (await exists(path))) continue;
+    throw new PrunelabError(
+      `one part of a model in ${count} files: ${source.name}: ${stem === undefined ? "it has another name than llama.cpp gives parts" : `${basename(path)} is not beside it`}; ` +
+        "put all parts into one folder under their own names",
+    );
+  }
+  return Promise.all(
+    paths.map(async (path) => {
+      const part = await fileSource(path);
+      return { ...(await readGguf(part)), source: part };
+    }),
+  );
 }
 
 /** A small tensor that is kept in float32, unrounded. */

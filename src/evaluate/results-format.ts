@@ -33,7 +33,7 @@ export interface ResultsFile<Float = number> {
   /** Text and id of a token. */
   readonly tokenizer_pad_token: readonly [string, string];
   readonly tokenizer_eos_token: readonly [string, string];
-  readonly tokenizer_bos_token: readonly [string, string];
+  readonly tokenizer_bos_token: readonly [string | null, string];
   readonly eot_token_id: number;
   readonly max_length: number;
   /** SHA-256 over the doc, prompt and target hashes of all samples. */

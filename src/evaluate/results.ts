@@ -142,7 +142,8 @@ function resultsFile(evaluation: Evaluation, hashes: Readonly<Record<string, str
     upper_git_hash: null,
     tokenizer_pad_token: [pad[0], String(pad[1])],
     tokenizer_eos_token: [eos[0], String(eos[1])],
-    tokenizer_bos_token: [bos[0], String(bos[1])],
+    // Python's None where a tokenizer has no BOS.
+    tokenizer_bos_token: bos ? [bos[0], String(bos[1])] : [null, "None"],
     eot_token_id: eos[1],
     max_length: model.maxLength,
     task_hashes: hashes,

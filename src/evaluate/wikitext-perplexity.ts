@@ -31,7 +31,10 @@ export async function wikitextPerplexity(
   const { rows } = await loadRows(scoredRows(wikitext), options);
   // The articles are the raw file but for its first line.
   const ids = model.encode(` \n${rows.map(({ row }) => wikitext.processDoc(row).page).join("\n")}`);
-  const windows = tokenWindows(ids, model.specialTokens.bos[1], windowTokens).slice(0, limit);
+  const windows = tokenWindows(ids, (model.specialTokens.bos ?? model.specialTokens.eos)[1], windowTokens).slice(
+    0,
+    limit,
+  );
   return { ...(await perplexityInterval(model, windows, onProgress ? { onProgress } : {})), windows: windows.length };
 }
 

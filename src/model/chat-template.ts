@@ -19,7 +19,7 @@ export function readChatTemplate(
   const text: unknown = named ?? chat_template;
   if (typeof text !== "string") return undefined;
   const variables = Object.fromEntries(
-    Object.entries(specialTokens).map(([kind, [token]]) => [`${kind}_token`, token]),
+    Object.entries(specialTokens).map(([kind, token]) => [`${kind}_token`, token?.[0] ?? ""]),
   );
   let template: Template | undefined;
   const apply = (messages: readonly ChatMessage[]) => {

@@ -23,9 +23,9 @@ export function encodeRequest(tokenizer: Tokenizer, request: LoglikelihoodReques
   let tokens: readonly number[];
   let start: number;
   if (context === "") {
-    const bos = tokenizer.bosTokenId;
+    const prefix = tokenizer.prefixTokenId;
     const encoded = tokenizer.encode(continuation, { addSpecialTokens: false });
-    tokens = encoded[0] === bos ? encoded : [bos, ...encoded];
+    tokens = encoded[0] === prefix ? encoded : [prefix, ...encoded];
     start = 1;
   } else {
     const stripped = stripEnd(context);

@@ -80,5 +80,6 @@ export interface ChatTemplate {
 export interface SpecialTokens {
   readonly pad: readonly [string, number];
   readonly eos: readonly [string, number];
-  readonly bos: readonly [string, number];
+  /** Null if the tokenizer has none, as in Qwen. */
+  readonly bos: readonly [string, number] | null;
 }

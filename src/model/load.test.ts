@@ -176,3 +176,30 @@ test("a model whose weights the cache has dropped for others goes on, whatever i
   assert.deepEqual(await own.loglikelihood([request]), before);
   await own.release();
 });
+
+test("a text that spells a token beyond the embedding is refused before anything is scored", async () => {
+  const checkpoint = await openCheckpointFile(tinyModel);
+  const files = await checkpoint.tokenizer();
+  const { added_tokens, model: vocabulary } = files.tokenizer as {
+    added_tokens: { id: number; content: string }[];
+    model: { vocab: Record<string, number> };
+  };
+  const beyond = { ...added_tokens[0]!, id: checkpoint.config.vocab_size, content: "<image_soft_token>" };
+  const vocab = { ...vocabulary.vocab, "<image_soft_token>": checkpoint.config.vocab_size };
+  const tokenizer = {
+    ...files.tokenizer,
+    added_tokens: [...added_tokens, beyond],
+    model: { ...vocabulary, vocab },
+  };
+  const other = await loadLanguageModel({ ...checkpoint, tokenizer: async () => ({ ...files, tokenizer }) });
+  const refusal = {
+    name: "PrunelabError",
+    message:
+      /^text spells a token that the model has no embedding for: "<image_soft_token>" is token 512, of 512; take it out of the text: "a <image/,
+  };
+  const context = "a <image_soft_token>";
+  await assert.rejects(other.loglikelihood([{ context, continuation: " b" }]), refusal);
+  await assert.rejects(other.generateUntil([{ context, until: [], maxNewTokens: 5 }]), refusal);
+  await assert.rejects(other.loglikelihoodRolling([context]), refusal);
+  await other.release();
+});

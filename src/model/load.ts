@@ -42,7 +42,7 @@ export async function loadLanguageModel(
 ): Promise<LanguageModel> {
   const { config } = checkpoint;
   const files = await checkpoint.tokenizer();
-  const tokenizer = loadTokenizer(files);
+  const tokenizer = withinEmbedding(loadTokenizer(files), config.vocab_size);
   const chatTemplate = readChatTemplate(files, tokenizer.specialTokens);
   const { eos_token_id } = await checkpoint.generationConfig();
   const digest = await checkpoint.digest();
@@ -103,7 +103,7 @@ export async function loadLanguageModel(
 
     async loglikelihoodRolling(texts, options = {}) {
       const windows = texts.map((text) =>
-        rollingWindows(encodePrompt(tokenizer, text), tokenizer.bosTokenId, maxLength),
+        rollingWindows(encodePrompt(tokenizer, text), tokenizer.prefixTokenId, maxLength),
       );
       const answers = await scoreSequences(windows.flat(), options);
       let next = 0;
@@ -162,6 +162,22 @@ export async function loadLanguageModel(
     ...{ name: model.name, family: config.model_type, weights: model.parameterCount, device },
     "longest input": `${maxLength.toLocaleString("en-US")} tokens`,
   }));
+}
+
+/** The tokenizer, which refuses texts that spell a token that the model has no embedding for, such as Gemma 3's `<image_soft_token>`. */
+function withinEmbedding(tokenizer: Tokenizer, rows: number): Tokenizer {
+  return {
+    ...tokenizer,
+    encode(text, options) {
+      const ids = tokenizer.encode(text, options);
+      const beyond = ids.find((id) => id >= rows);
+      if (beyond === undefined) return ids;
+      throw new PrunelabError(
+        `text spells a token that the model has no embedding for: ${JSON.stringify(tokenizer.decode([beyond]))} is token ${beyond}, of ${rows}; ` +
+          `take it out of the text: ${JSON.stringify(text.slice(0, 60))}`,
+      );
+    },
+  };
 }
 
 /** Requests with the same ends and length go together. Prompts are cut on the left to leave room for what is written. */

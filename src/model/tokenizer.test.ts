@@ -79,6 +79,12 @@ test("decoding gives the text back, a lone surrogate as U+FFFD", () => {
   );
 });
 
+test("decoding keeps U+FEFF, as a token and as bytes", () => {
+  for (const text of ["\ufeff", "\ufeffa", "a\ufeffb", "\ufeff\ufeff", " \ufeff"]) {
+    assert.equal(tiny.decode(tiny.encode(text, { addSpecialTokens: false })), text);
+  }
+});
+
 test("files that are no tokenizer are told", () => {
   const { tokenizer, tokenizerConfig } = files;
   const refuses = (changed: Partial<typeof files>, message: RegExp) =>
@@ -86,8 +92,8 @@ test("files that are no tokenizer are told", () => {
   refuses({ tokenizer: {} }, /^tokenizer\.json cannot be used: .*; download it again$/);
   refuses({ tokenizer: { ...tokenizer, model: null } }, /^tokenizer\.json cannot be used: /);
   refuses(
-    { tokenizerConfig: { ...tokenizerConfig, pad_token: undefined } },
-    /^tokenizer_config\.json names no known pad_token: missing; download it again$/,
+    { tokenizerConfig: { ...tokenizerConfig, eos_token: undefined } },
+    /^tokenizer_config\.json names no known eos_token: missing; download it again$/,
   );
   refuses(
     { tokenizerConfig: { ...tokenizerConfig, bos_token: "<s>" } },

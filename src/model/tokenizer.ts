@@ -7,9 +7,10 @@ import { encodeByWords } from "./word-cache.ts";
 
 export interface Tokenizer {
   readonly specialTokens: SpecialTokens;
-  readonly bosTokenId: number;
+  /** What stands before a text's first token: BOS, or EOS if there is none (lm-evaluation-harness's `prefix_token_id`). */
+  readonly prefixTokenId: number;
   /**
-   * Token ids as transformers gives them: BOS first, also when the text itself begins with BOS; text that spells a special
+   * Token ids as transformers gives them: BOS first if tokenizer.json says so, also when the text itself begins with BOS; text that spells a special
    * token becomes that token. A lone surrogate, which has no UTF-8, counts as U+FFFD.
    */
   encode(text: string, options?: EncodeOptions): number[];
@@ -33,7 +34,7 @@ export interface DecodeOptions {
 /**
  * Loads a tokenizer; takes about a second for Gemma's 262,144 tokens and 514,906 merges. Nothing is read from disk or network.
  *
- * @throws PrunelabError when the files are not a tokenizer's, or name no BOS, EOS or PAD.
+ * @throws PrunelabError when the files are not a tokenizer's, or name no EOS, or a special token that is not there.
  */
 export function loadTokenizer({ tokenizer, tokenizerConfig }: TokenizerFiles): Tokenizer {
   let library: HuggingFaceTokenizer;
@@ -42,30 +43,32 @@ export function loadTokenizer({ tokenizer, tokenizerConfig }: TokenizerFiles): T
   } catch (error) {
     throw new PrunelabError(`tokenizer.json cannot be used: ${messageOf(error)}; download it again`, { cause: error });
   }
-  const special = (key: string): readonly [string, number] => {
+  const special = (key: string): readonly [string, number] | null => {
     const entry = tokenizerConfig[key];
     // Older files write an object with the token's flags.
     const text = typeof entry === "object" ? (entry as { content?: unknown } | null)?.content : entry;
+    if (text === undefined || text === null) return null;
     const id = typeof text === "string" ? library.token_to_id(text) : undefined;
-    if (id === undefined) {
-      throw new PrunelabError(
-        `tokenizer_config.json names no known ${key}: ${JSON.stringify(entry) ?? "missing"}; download it again`,
-      );
-    }
-    return [text as string, id];
+    if (id !== undefined) return [text as string, id];
+    throw new PrunelabError(`tokenizer_config.json names no known ${key}: ${JSON.stringify(entry)}; download it again`);
   };
-  const specialTokens = { pad: special("pad_token"), eos: special("eos_token"), bos: special("bos_token") };
-  const [, bosTokenId] = specialTokens.bos;
+  const bos = special("bos_token");
+  const eos = special("eos_token");
+  if (!eos) throw new PrunelabError("tokenizer_config.json names no known eos_token: missing; download it again");
+  const pad = special("pad_token") ?? special("unk_token") ?? eos;
+  const specialTokens: SpecialTokens = { pad, eos, bos };
+  const prefixTokenId = (bos ?? eos)[1];
   const added = library.encode("").ids;
-  if (added.length > 1 || (added.length === 1 && added[0] !== bosTokenId)) {
+  if (added.length > 1 || (added.length === 1 && added[0] !== bos?.[1])) {
     throw new PrunelabError(
-      `tokenizer.json adds other tokens than a leading BOS; no Gemma 3 does, check the file: ${added.join(", ")}`,
+      `tokenizer.json adds other tokens than a leading BOS; no supported model does, check the file: ${added.join(", ")}`,
     );
   }
+  keepByteOrderMarks(library.decoder);
   const encodeText = encodeByWords(tokenizer, (text) => library.encode(text, { add_special_tokens: false }).ids);
   return {
     specialTokens,
-    bosTokenId,
+    prefixTokenId,
     encode(text, { addSpecialTokens = true } = {}) {
       const ids = addSpecialTokens ? [...added] : [];
       encodeText(text.replace(/\p{Surrogate}/gu, "\ufffd"), ids);
@@ -83,5 +86,14 @@ export function loadTokenizer({ tokenizer, tokenizerConfig }: TokenizerFiles): T
  * twice where the text begins with the text of BOS.
  */
 export function encodePrompt(tokenizer: Tokenizer, text: string): number[] {
-  return tokenizer.encode(text, { addSpecialTokens: !text.startsWith(tokenizer.specialTokens.bos[0]) });
+  const { bos } = tokenizer.specialTokens;
+  return tokenizer.encode(text, { addSpecialTokens: !(bos && text.startsWith(bos[0])) });
+}
+
+/** Makes the library's decoders of bytes keep a leading U+FEFF, as Python's do. */
+function keepByteOrderMarks(decoder: unknown): void {
+  if (typeof decoder !== "object" || decoder === null) return;
+  const { decoders = [] } = decoder as { readonly decoders?: readonly unknown[] };
+  if ("text_decoder" in decoder) decoder.text_decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  for (const inner of decoders) keepByteOrderMarks(inner);
 }

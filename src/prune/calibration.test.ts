@@ -32,7 +32,7 @@ test("a text is cut into full windows that begin with BOS", async () => {
   const ids = tokenizer.encode(`${text}\n\n`, { addSpecialTokens: false });
   assert.deepEqual(
     windows,
-    [0, 15, 30].map((from) => [tokenizer.bosTokenId, ...ids.slice(from, from + 15)]),
+    [0, 15, 30].map((from) => [tokenizer.prefixTokenId, ...ids.slice(from, from + 15)]),
   );
 });
 

@@ -75,7 +75,7 @@ export async function loadCalibration(checkpoint: Checkpoint, options: Calibrati
       const share = Math.floor(((index + 1) * count) / sources.length) - Math.floor((index * count) / sources.length);
       const texts = shuffle(await readTexts(name), seed);
       const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
-      const packed = packWindows(texts, encode, { name, share, tokens, bos: tokenizer.bosTokenId });
+      const packed = packWindows(texts, encode, { name, share, tokens, bos: tokenizer.prefixTokenId });
       shares.push(packed.windows);
       parts.push(...packed.parts);
     }
