@@ -45,9 +45,11 @@ function table(entries: readonly CacheEntry[]): string {
   const total = entries.reduce((sum, { bytes }) => sum + bytes, 0);
   const rows = [
     ["kind", "name", "size", "last used"],
-    ...entries.map(({ kind, name, bytes, lastUsed }) => [
+    ...entries.map(({ kind, name, tasks, bytes, lastUsed }) => [
       kind,
-      name,
+      tasks.length === 0
+        ? name
+        : `${name}: ${tasks.slice(0, 4).join(", ")}${tasks.length > 4 ? `, … (${tasks.length})` : ""}`,
       size(bytes),
       lastUsed.toISOString().slice(0, 16).replace("T", " "),
     ]),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Row } from "../datasets/source.ts";
 import { PrunelabError } from "../errors.ts";
-import { cacheFolder } from "../hub/cache-folder.ts";
+import { cacheFolder, labelEntry } from "../hub/cache-folder.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { loadLanguageModel } from "../model/load.ts";
 import { listener, type OnProgress } from "../progress.ts";
@@ -77,7 +77,13 @@ export async function evaluate(
   const questions = await Promise.all(
     found.tasks.map(async (task) => prepare(task, await loadDocuments(task, options), prompt)),
   );
-  const cache = await openAnswerCache(join(cacheFolder("answers"), `${model.digest}.jsonl`), { fresh });
+  const answers = join(cacheFolder("answers"), `${model.digest}.jsonl`);
+  const cache = await openAnswerCache(answers, { fresh });
+  await labelEntry(
+    answers,
+    model.name,
+    found.tasks.map(({ task }) => task),
+  );
   const evaluated: TaskEvaluation[] = [];
   try {
     const asking = { model, cache, onProgress: listener(onProgress), signal };

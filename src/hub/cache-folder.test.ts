@@ -4,7 +4,7 @@ import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { PrunelabError } from "../errors.ts";
-import { cacheEntries, cacheFolder, cachePath, clearCache } from "./cache-folder.ts";
+import { cacheEntries, cacheFolder, cachePath, clearCache, labelEntry } from "./cache-folder.ts";
 import { withLock } from "./lock.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "prunelab-cache-"));
@@ -71,6 +71,22 @@ test("lists and clears entries", async () => {
   );
   await clearCache();
   assert.deepEqual(await cacheEntries(), []);
+});
+
+test("entries go by what they are of, answers with their tasks", async () => {
+  const answers = join(cacheFolder("answers"), "0a1b.jsonl");
+  await fill(answers, "[]");
+  await labelEntry(answers, "google/gemma-3-270m", ["hellaswag"]);
+  await labelEntry(answers, "google/gemma-3-270m", ["arc_easy", "hellaswag"]);
+  const seen = async () => (await cacheEntries()).map(({ name, tasks }) => [name, tasks]);
+  assert.deepEqual(await seen(), [["google/gemma-3-270m", ["arc_easy", "hellaswag"]]]);
+  await fill(join(cacheFolder(), "labels", "answers", "0a1b.jsonl.json"), "{");
+  assert.deepEqual(await seen(), [["0a1b.jsonl", []]]);
+  await labelEntry(answers, "other");
+  await clearCache();
+  await fill(answers, "[]");
+  assert.deepEqual(await seen(), [["0a1b.jsonl", []]]);
+  await clearCache();
 });
 
 test("clears nothing while an entry is in use", async () => {

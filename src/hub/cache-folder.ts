@@ -1,8 +1,8 @@
 /** The folder where downloads and other things that can be made again are kept, and what is in it. */
-import { lstat, readdir, rm } from "node:fs/promises";
+import { lstat, readdir, readFile, rm } from "node:fs/promises";
 import { homedir } from "node:os";
-import { isAbsolute, join, resolve } from "node:path";
-import { asWriteError } from "../base/atomic.ts";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { asWriteError, writeFileAtomic } from "../base/atomic.ts";
 import { PrunelabError } from "../errors.ts";
 import { lockHolder, withLock } from "./lock.ts";
 
@@ -12,8 +12,10 @@ export type CacheKind = (typeof cacheKinds)[number];
 
 export interface CacheEntry {
   readonly kind: CacheKind;
-  /** A Hub id for models and data sets (`google/gemma-3-270m`), else the file's or folder's name. */
+  /** A Hub id for models and data sets (`google/gemma-3-270m`), else the label, or without one the file's or folder's name. */
   readonly name: string;
+  /** Of the label; of answers, those of whose questions some are there. */
+  readonly tasks: readonly string[];
   readonly path: string;
   readonly bytes: number;
   /** When a file of it was last written or read, as far as the file system keeps that. */
@@ -52,11 +54,39 @@ export async function cacheEntries(): Promise<CacheEntry[]> {
       const path = join(folder, file);
       const { bytes, lastUsedMs } = await measure(path);
       const isRepository = kind === "models" || kind === "datasets";
-      const name = isRepository ? file.replace("--", "/") : file;
-      entries.push({ kind, name, path, bytes, lastUsed: new Date(lastUsedMs) });
+      const label = isRepository ? { name: file.replace("--", "/"), tasks: [] } : await readLabel(path);
+      entries.push({ kind, name: file, tasks: [], ...label, path, bytes, lastUsed: new Date(lastUsedMs) });
     }
   }
   return entries;
+}
+
+/**
+ * Says what an entry is of, where its name is a digest: the model's name, and tasks, which are added to those that it had.
+ *
+ * @throws PrunelabError when the cache cannot be written.
+ */
+export async function labelEntry(path: string, name: string, tasks: readonly string[] = []): Promise<void> {
+  const before = await readLabel(path);
+  const all = [...new Set([...(before?.tasks ?? []), ...tasks])].sort();
+  const isKnown = before?.name === name && before.tasks.length === all.length;
+  if (!isKnown) await writeFileAtomic(labelPath(path), JSON.stringify({ name, tasks: all }));
+}
+
+/** In a folder of their own, so that the kinds' folders hold entries alone. */
+function labelPath(path: string): string {
+  return join(cacheFolder(), "labels", basename(dirname(path)), `${basename(path)}.json`);
+}
+
+async function readLabel(path: string): Promise<Pick<CacheEntry, "name" | "tasks"> | undefined> {
+  try {
+    const { name, tasks } = JSON.parse(await readFile(labelPath(path), "utf8")) as Record<string, unknown>;
+    const isLabel = typeof name === "string" && Array.isArray(tasks) && tasks.every((task) => typeof task === "string");
+    return isLabel ? { name, tasks } : undefined;
+  } catch {
+    // A label is a comfort; without one the entry goes by its own name.
+    return undefined;
+  }
 }
 
 /**
@@ -74,7 +104,10 @@ export async function clearCache(filter: (entry: CacheEntry) => boolean = () => 
     if (holder) refuse(path, holder.pid);
   }
   for (const { path } of entries) {
-    const remove = () => rm(path, { recursive: true, force: true, maxRetries: 3 });
+    const remove = async () => {
+      await rm(path, { recursive: true, force: true, maxRetries: 3 });
+      await rm(labelPath(path), { force: true });
+    };
     await withLock(path, remove, { onWait: ({ pid }) => refuse(path, pid) }).catch((error: unknown) => {
       throw asWriteError(error, path);
     });

@@ -5,7 +5,7 @@ import { createFileAtomic, makeFolder } from "../base/atomic.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { weightOffset } from "../checkpoint/tensor-names.ts";
-import { cacheFolder } from "../hub/cache-folder.ts";
+import { cacheFolder, labelEntry } from "../hub/cache-folder.ts";
 import { withLock } from "../hub/lock.ts";
 import type { OnProgress } from "../progress.ts";
 import { weightBytes, weightLayout, weightsFile } from "./decoder.ts";
@@ -24,6 +24,7 @@ export async function weightsFolder(checkpoint: Checkpoint, onProgress?: OnProgr
     if (size !== weightBytes(weightLayout(checkpoint.config))) await writeWeights(checkpoint, path, onProgress);
     const now = new Date();
     await utimes(folder, now, now);
+    await labelEntry(folder, checkpoint.name);
   });
   await removeOldest(models);
   return folder;
