@@ -1,9 +1,13 @@
 /** Gives cells `import`, `require` and `import.meta` as a module in the notebook's own folder has them. */
-import { statSync } from "node:fs";
-import { createRequire } from "node:module";
+import { createRequire, register } from "node:module";
 import { dirname, isAbsolute } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import vm from "node:vm";
+import { MessageChannel } from "node:worker_threads";
+import { packageRoot } from "../../src/base/package-root.ts";
+import { hasName, interopOf } from "./interop.ts";
+import type { LocalHooksData } from "./local-hooks.ts";
+import { createRequiredFiles } from "./required-files.ts";
 
 export interface CellModules {
   import(specifier: unknown, options?: ImportCallOptions): Promise<unknown>;
@@ -23,44 +27,29 @@ export function createCellModules(notebook: string, builtin: Readonly<Record<str
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER as never,
   }).runInThisContext() as Import;
   const realRequire = createRequire(url);
-  const modifiedMs = new Map<string, number>();
-
-  /** A local file under its URL; one that changed since it was last imported gets a new URL, so that it is read again. */
-  function localUrl(specifier: string): string {
-    const href = specifier.startsWith("file:") ? specifier : new URL(specifier, url).href;
-    const path = fileURLToPath(href.replace(/[?#].*$/, ""));
-    const modified = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
-    if (modified === undefined) return href;
-    const first = modifiedMs.get(path) ?? modified;
-    modifiedMs.set(path, first);
-    if (modified !== first) forgetLocalModules();
-    return modified === first ? href : `${href}${href.includes("?") ? "&" : "?"}modified=${modified}`;
-  }
-
-  /** Those that were loaded by require; imported ones are known by their URLs. */
-  function forgetLocalModules(): void {
-    for (const path of Object.keys(realRequire.cache)) {
-      if (!path.includes("/node_modules/")) delete realRequire.cache[path];
-    }
-  }
+  const required = createRequiredFiles(realRequire);
 
   async function importModule(specifier: unknown, options?: ImportCallOptions): Promise<unknown> {
     const name = String(specifier);
     if (Object.hasOwn(builtin, name)) return builtin[name];
-    if (!isLocal(name)) return realImport(name, options);
-    await registerTypeScript();
+    if (isLocal(name)) {
+      await registerTypeScript();
+      hooksPort?.postMessage(required.forgetChanged());
+    }
     const isJson = /\.json($|[?#])/.test(name);
-    return exportsOf(await realImport(localUrl(name), isJson ? { with: { type: "json" } } : options));
+    const module = await realImport(name, isJson ? { with: { type: "json" } } : options);
+    required.look();
+    return interopOf(module, isJson || required.isExports((module as { default?: unknown }).default));
   }
 
   async function importNames(specifier: string, names: readonly string[], options?: ImportCallOptions) {
     const module = (await importModule(specifier, options)) as Record<string, unknown>;
-    const missing = names.filter((name) => !(name in module));
+    const missing = names.filter((name) => !hasName(module, name));
     if (missing.length > 0) {
-      const what = missing
-        .map((name) => (name === "default" ? "a default export" : `an export named ${name}`))
-        .join(" and ");
-      throw new SyntaxError(`the module ${JSON.stringify(specifier)} does not have ${what}`);
+      const what = missing.map((name) => (name === "default" ? "a default export" : `an export named ${name}`));
+      throw new SyntaxError(
+        `the module ${JSON.stringify(specifier)} does not have ${what.join(" and ")}; what is a type alone is imported by \`import type\``,
+      );
     }
     return Object.fromEntries(names.map((name) => [name, module[name]]));
   }
@@ -68,8 +57,13 @@ export function createCellModules(notebook: string, builtin: Readonly<Record<str
   const require = new Proxy(realRequire, {
     apply: (target, self, [name]: [string]) => {
       if (Object.hasOwn(builtin, name)) return builtin[name];
-      if (isLocal(name)) registerTypeScriptForRequire();
-      return Reflect.apply(target, self, [name]);
+      if (isLocal(name)) {
+        registerTypeScriptForRequire();
+        hooksPort?.postMessage(required.forgetChanged());
+      }
+      const exports = Reflect.apply(target, self, [name]);
+      required.look();
+      return exports;
     },
   });
   const resolve = (specifier: string) =>
@@ -83,33 +77,33 @@ export function createCellModules(notebook: string, builtin: Readonly<Record<str
   };
 }
 
-/** Node sees only the default export of a TypeScript file that is loaded by require; its names are on that. */
-function exportsOf(module: unknown): unknown {
-  const { default: main } = module as { default?: { __esModule?: boolean } };
-  return typeof main === "object" && main?.__esModule === true ? main : module;
-}
-
 function isLocal(specifier: string): boolean {
-  return /^(\.\.?\/|file:)/.test(specifier) || isAbsolute(specifier);
+  return /^(\.\.?(\/|$)|file:|#)/.test(specifier) || isAbsolute(specifier);
 }
 
 let registered: Promise<void> | undefined;
+let hooksPort: MessageChannel["port1"] | undefined;
 
-/** Local files may be TypeScript. Loaded on first need, since tsx costs memory and a tenth of a second. */
+/** Local files may be TypeScript, and change. Loaded on first need, since tsx costs memory and a tenth of a second. */
 function registerTypeScript(): Promise<void> {
   registerTypeScriptForRequire();
-  registered ??= import("tsx/esm/api").then(({ register }) => {
-    register();
+  registered ??= import("tsx/esm/api").then(({ register: registerTsx }) => {
+    registerTsx();
+    const { port1, port2 } = new MessageChannel();
+    port1.unref();
+    hooksPort = port1;
+    const data: LocalHooksData = { port: port2, ownUrl: pathToFileURL(`${packageRoot()}/dist/`).href };
+    register(new URL("local-hooks.js", import.meta.url), { data, transferList: [port2] });
   });
   return registered;
 }
 
 let registeredForRequire = false;
 
-/** A file without `"type": "module"` above it is loaded by require, even when it is imported. */
+/** CommonJS files that are TypeScript too. */
 function registerTypeScriptForRequire(): void {
   if (registeredForRequire) return;
   registeredForRequire = true;
-  const { register } = createRequire(import.meta.url)("tsx/cjs/api") as typeof import("tsx/cjs/api");
-  register();
+  const { register: registerTsx } = createRequire(import.meta.url)("tsx/cjs/api") as typeof import("tsx/cjs/api");
+  registerTsx();
 }

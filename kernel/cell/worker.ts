@@ -17,6 +17,7 @@ import { installStacks, rememberScript } from "./stack.ts";
 import { createStdin } from "./stdin.ts";
 import { installTimers } from "./timers.ts";
 import { describeError } from "./traceback.ts";
+import { createTslab } from "./tslab.ts";
 import {
   type ExpressionResult,
   type FromWorker,
@@ -43,10 +44,8 @@ const stdin = createStdin((id, prompt, password) => send({ type: "input", id, pr
 const comms = createComms((id, messageType, content, buffers) =>
   send({ type: "publish", id, messageType, content: { ...content }, buffers }),
 );
-const { display, newDisplay, clearOutput } = shown;
-const modules = createCellModules(notebook, {
-  tslab: { display, newDisplay, versions: { node: process.versions.node } },
-});
+const { display, clearOutput } = shown;
+const modules = createCellModules(notebook, { tslab: createTslab(shown) });
 
 const hidden = { ...engineHooks, import: modules.import, imports: modules.imports, meta: modules.meta };
 // How the library finds who shows the progress of its calls; it does not know the kernel.

@@ -1,5 +1,5 @@
 /** Knows the cells of a notebook: checks a new one, completes and documents names, and writes a cell's JavaScript. */
-import type { CompletionInfo, QuickInfo, SignatureHelpItems } from "typescript";
+import type { CompilerOptions, CompletionInfo, QuickInfo, SignatureHelpItems } from "typescript";
 import type { Script } from "../cell/worker-channel.ts";
 import { ownNames } from "./cell-globals.ts";
 import { type ParsedCell, parseCell } from "./cell-source.ts";
@@ -31,6 +31,9 @@ export interface Look {
   signatures(position: number): SignatureHelpItems | undefined;
 }
 
+/** `declare module "m"` of a module that is not there declares one, which only a file of its own can do. */
+const UNKNOWN_AUGMENTED = 2664;
+
 /** So many names of earlier cells come in for a completion, with their types. */
 const MAX_COMPLETED_NAMES = 40;
 
@@ -56,14 +59,22 @@ export function createChecker(folder: string = process.cwd()): Checker {
   return {
     check: (source) => {
       const parsed = parseCell(source);
-      const module = cellModule(parsed, known);
-      const diagnostics = parsed.errors.map((error) => shown(error, source));
+      const module = cellModule(parsed, known, parsed.hasJsx ? jsxNames(source, program.options) : []);
       const name = program.draft(module.text, parsed.hasJsx);
-      if (diagnostics.length === 0) diagnostics.push(...semantic(program, name, module, source));
+      const found = parsed.errors.length > 0 ? [] : semantic(program, name, module, source);
+      const diagnostics = [
+        ...parsed.errors.map((error) => shown(error, source)),
+        ...found.filter(({ code }) => code !== UNKNOWN_AUGMENTED),
+      ];
       return {
         diagnostics,
         script: (file) => emitCell(program.program(), program.sourceFile(name), { file, source, module }),
-        commit: () => learn(module, parsed.hasJsx),
+        commit: () => {
+          for (const { code, start } of found) {
+            if (code === UNKNOWN_AUGMENTED) program.keepAmbient(declarationAt(parsed, start.offset));
+          }
+          learn(module, parsed.hasJsx);
+        },
       };
     },
     learn: (source) => {
@@ -96,6 +107,18 @@ function initiallyKnown(): Map<string, Known> {
     ...types.map((name) => [name, { type: { ...origin, kind: "type" } }] as const),
     ...values.map((name) => [name, { value: { ...origin, kind: "const", isGlobal: true } }] as const),
   ]);
+}
+
+/** What JSX calls without naming it. */
+function jsxNames(source: string, { jsx, jsxFactory, jsxFragmentFactory }: CompilerOptions): string[] {
+  const named = [...source.matchAll(/@jsx(?:Frag)?\s+([\w$]+)/g)].map(([, name]) => name as string);
+  const configured = [jsxFactory, jsxFragmentFactory].flatMap((name) => name?.split(".")[0] ?? []);
+  return [...named, ...configured, ...(jsx === ts.JsxEmit.React ? ["React"] : [])];
+}
+
+function declarationAt({ text, file }: ParsedCell, offset: number): string {
+  const statement = file.statements.find(({ pos, end }) => pos <= offset && offset < end);
+  return statement ? text.slice(statement.getStart(), statement.end) : "";
 }
 
 /** The names of a cell whose types are of no use. */

@@ -24,6 +24,8 @@ export interface CellProgram {
   sourceFile(name: string): SourceFile;
   /** Keeps a cell for later ones under the name that they import it by. */
   keep(module: string, text: string, hasJsx: boolean, isRoot: boolean): void;
+  /** Keeps declarations that are of no module. */
+  keepAmbient(text: string): void;
 }
 
 /** Of the host too, though not of its published type. */
@@ -100,6 +102,11 @@ export function createCellProgram(folder: string): CellProgram {
       cells.set(name, { text, version: ++version });
       fileNames.set(module, name);
       if (isRoot) roots.push(name);
+    },
+    keepAmbient: (text) => {
+      const name = join(folder, `.ambient-${++version}.d.ts`);
+      cells.set(name, { text, version });
+      roots.push(name);
     },
   };
 }
