@@ -36,7 +36,6 @@ const LENIENT: CompilerOptions = {
   noFallthroughCasesInSwitch: false,
   noImplicitOverride: false,
   noPropertyAccessFromIndexSignature: false,
-  noUncheckedSideEffectImports: false,
   isolatedModules: false,
   isolatedDeclarations: false,
   erasableSyntaxOnly: false,
