@@ -42,11 +42,13 @@ export {
   type CalibrationPart,
   loadCalibration,
 } from "./prune/calibration.ts";
-export { type ColumnNorms, columnNorms } from "./prune/column-norms.ts";
-export { type MaskDifference, maskDifference } from "./prune/mask-difference.ts";
+
+export { type MaskDifference, maskDifference, maskOf } from "./prune/mask.ts";
+export { maskRefinements, pruningMethods } from "./prune/methods/methods.ts";
 export type { PruneOptions } from "./prune/options.ts";
 export { type PrunedCheckpoint, prune } from "./prune/prune.ts";
 export { type SparsityReport, sparsityReport } from "./prune/sparsity.ts";
+export { type ColumnNorms, columnNorms } from "./prune/statistics.ts";
 export { type WeightHistogram, type WeightHistogramOptions, weightHistogram } from "./prune/weight-histogram.ts";
 export { type Comparison, compare } from "./report/compare.ts";
 export { comparisonFigure } from "./report/comparison-figure.ts";

@@ -6,11 +6,10 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openCheckpointFile } from "../../src/checkpoint/open.ts";
-import { elementCount, type Tensor, type TensorInfo } from "../../src/checkpoint/tensor.ts";
+import { elementCount, type TensorInfo } from "../../src/checkpoint/tensor.ts";
 import { writeCheckpoint } from "../../src/checkpoint/write.ts";
-import { openGpu, pruneOnGpu } from "../../src/prune/gpu.ts";
-import { linearLayers, planPruning, type WeightOptions } from "../../src/prune/options.ts";
-import { allocateWeights } from "../../src/prune/shared-weights.ts";
+import { linearLayers } from "../../src/prune/options.ts";
+import { allocateWeights, type Selection } from "../../src/prune/select.ts";
 import { tensorsInScope } from "../../src/prune/sparsity.ts";
 import { explainErrors } from "../cli/explain-error.ts";
 import { wholeFrom } from "../cli/options.ts";
@@ -20,17 +19,17 @@ const help = `usage: npm run bench:prune -- [options]
 --model <path>      a checkpoint; default: normal random weights in the shapes of Gemma 3 270M
 --runs <count>      of each, interleaved; default 9
 --threads <count>   default ${availableParallelism()}, one per core
---gpu               also on a GPU, upload and download included, and how many weights it leaves otherwise than the CPU
 --peer <script>     a Python script that times the same with PyTorch, started afterwards with the model's folder
 --python <command>  that runs it; default python3`;
 
-const benchmarks: WeightOptions[] = [
-  { method: "magnitude", sparsity: 0.5 },
-  { method: "magnitude", sparsity: 0.5, pattern: "global" },
-  { method: "magnitude", sparsity: 0.5, pattern: "row" },
-  { method: "magnitude", pattern: "2:4" },
-  { method: "random", sparsity: 0.5 },
-];
+const half = { kernel: "magnitude", pattern: "tensor", sparsity: 0.5, seed: 0 } as const;
+const benchmarks: Record<string, Selection> = {
+  "magnitude, tensor": half,
+  "magnitude, global": { ...half, pattern: "global" },
+  "magnitude, row": { ...half, pattern: "row" },
+  "magnitude, 2:4": { ...half, pattern: { zeros: 2, of: 4 } },
+  "random, tensor": { ...half, kernel: "random" },
+};
 
 explainErrors("bench:prune");
 const { values } = parseArgs({
@@ -38,7 +37,6 @@ const { values } = parseArgs({
     model: { type: "string" },
     runs: { type: "string", default: "9" },
     threads: { type: "string", default: String(availableParallelism()) },
-    gpu: { type: "boolean", default: false },
     peer: { type: "string" },
     python: { type: "string", default: "python3" },
     help: { type: "boolean", short: "h", default: false },
@@ -59,24 +57,13 @@ async function bench(checkpoint: Checkpoint | null): Promise<void> {
     originals.push(checkpoint ? (await checkpoint.read(name)).data : random.slice(0, elementCount(shape)));
   }
 
-  const gpu = values.gpu ? await openGpu({ allowSoftware: true }) : null;
-  if (values.gpu && !gpu)
-    console.error("no WebGPU device was found: install a GPU driver with Vulkan, or leave out --gpu");
-
   const copies: Timing[] = [];
-  const prunings = benchmarks.map((): Timing[] => []);
-  const gpuPrunings = benchmarks.map((): Timing[] => []);
-  const apart = benchmarks.map(() => 0);
+  const prunings = new Map(Object.keys(benchmarks).map((label): [string, Timing[]] => [label, []]));
   for (let run = 0; run < runs; run++) {
-    for (const [index, options] of benchmarks.entries()) {
-      const plan = planPruning(options);
+    for (const [label, selection] of Object.entries(benchmarks)) {
       const copy = () => weights.tensors.forEach(({ data }, tensor) => void data.set(originals[tensor]!));
       copies.push(await timed(copy));
-      prunings[index]!.push(await timed(() => weights.prune(plan)));
-      if (!gpu) continue;
-      const tensors = infos.map((info, tensor) => ({ ...info, data: originals[tensor]!.slice() }));
-      gpuPrunings[index]!.push(await timed(() => pruneOnGpu(gpu, tensors, plan)));
-      apart[index] = countApart(tensors, weights.tensors);
+      prunings.get(label)!.push(await timed(() => weights.prune(selection)));
     }
   }
 
@@ -94,15 +81,7 @@ async function bench(checkpoint: Checkpoint | null): Promise<void> {
     console.log(`| ${label} | ${[...cells, cpu].map((cell) => cell.toFixed(1)).join(" | ")} |`);
   };
   row("copy of the bytes, one thread", copies);
-  for (const [index, { method, pattern = "tensor" }] of benchmarks.entries()) {
-    row(`${method}, ${pattern}`, prunings[index]!);
-    if (gpu) row(`${method}, ${pattern}, GPU, ${apart[index]} weights apart`, gpuPrunings[index]!);
-  }
-  if (gpu) {
-    const { vendor, architecture, description } = gpu.device.adapterInfo;
-    console.log(`\nGPU: ${[vendor, architecture, description].join(" ")}`);
-    gpu.device.destroy();
-  }
+  for (const [label, timings] of prunings) row(label, timings);
 
   if (values.peer === undefined) return;
   if (!checkpoint) return console.error("missing --model: the peer needs one");
@@ -128,15 +107,6 @@ async function timed(work: () => void | Promise<void>): Promise<Timing> {
   await work();
   const { user, system } = process.cpuUsage(before);
   return { wallMs: performance.now() - start, cpuMs: (user + system) / 1000 };
-}
-
-function countApart(tensors: readonly Tensor[], others: readonly Tensor[]): number {
-  let count = 0;
-  for (const [index, { data }] of tensors.entries()) {
-    const other = others[index]!.data;
-    for (let i = 0; i < data.length; i++) if (data[i] !== other[i]) count++;
-  }
-  return count;
 }
 
 /** The 126 linear layers inside the blocks. */

@@ -7,7 +7,7 @@ import { tinyModel } from "../../src/base/testing.test-helper.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openCheckpointFile } from "../../src/checkpoint/open.ts";
 import { PrunelabError } from "../../src/errors.ts";
-import { type PruneOptions, prune } from "../../src/index.ts";
+import { maskRefinements, type PruneOptions, prune, pruningMethods } from "../../src/index.ts";
 import { sparsityReport } from "../../src/prune/sparsity.ts";
 import { runCommand, UsageError } from "./command.ts";
 import { prune as pruneCommand } from "./prune.ts";
@@ -75,8 +75,8 @@ test("every option means what the library means by it", async (t) => {
       { method: "magnitude", sparsity: 0.5, pattern: "row", budgets: "owl", refine: "swaps", calibration },
     ],
     [
-      ["--method", "ria", "--refine", "dsnot", "--reconstruct", "--compensate", ...calibrated],
-      { method: "ria", sparsity: 0.5, refine: "dsnot", reconstruct: true, compensate: true, calibration },
+      ["--method", "ria", "--refine", "dsnot", "--reconstruct", ...calibrated],
+      { method: "ria", sparsity: 0.5, refine: "dsnot", reconstruct: true, calibration },
     ],
   ];
   const dense = await openCheckpointFile(tinyModel);
@@ -92,9 +92,8 @@ test("every option means what the library means by it", async (t) => {
 });
 
 test("2:4 leaves two of every four weights, by every method", async (t) => {
-  for (const method of ["magnitude", "random", "wanda", "ria", "sparsegpt", "admm"]) {
-    const looksAtInputs = method !== "magnitude" && method !== "random";
-    const args = ["--method", method, "--pattern", "2:4", ...(looksAtInputs ? calibrated : [])];
+  for (const { name: method, needs } of pruningMethods) {
+    const args = ["--method", method, "--pattern", "2:4", ...(needs === "nothing" ? [] : calibrated)];
     const { printed, model } = await run(t, ...args);
     assert.match(printed, /weights in scope are zero \(50\.0 %\)/);
     for (const { name } of (await sparsityReport(model)).tensors) {
@@ -120,7 +119,11 @@ test("tells its usage; mistakes are told before the model is opened", async (t) 
   const log = t.mock.method(console, "log", () => {});
   await runPrune(["--help"]);
   log.mock.restore();
-  assert.match(String(log.mock.calls[0]!.arguments[0]), /^usage: prunelab prune --output/);
+  const help = String(log.mock.calls[0]!.arguments[0]);
+  assert.match(help, /^usage: prunelab prune --output/);
+  for (const { name, summary, source } of [...pruningMethods, ...maskRefinements]) {
+    assert.ok(help.includes(`    ${name} `) && help.includes(`${summary} (${source})`), name);
+  }
   const refused = async (args: string[], message: RegExp) => {
     await assert.rejects(
       runPrune(["--model", join(folder, "none"), "--output", join(folder, "never"), ...args]),
@@ -149,7 +152,7 @@ test("tells its usage; mistakes are told before the model is opened", async (t) 
   await refused(["--output", "/proc/x"], /^cannot write \/proc\/x: the folder is not there and cannot be made/);
   await refused(["--sparsity", "half"], /^invalid --sparsity; a number in \[0, 1\): half$/);
   await refused(["--pattern", "2:4", "--sparsity", "0.4"], /^sparsity does not fit the pattern: 0\.4 with 2:4/);
-  await refused(["--device", "tpu"], /^unknown device: tpu; choose one of cpu, auto, webgpu$/);
+  await refused(["--device", "tpu"], /^unknown device: tpu; choose one of cpu, webgpu, cuda, dml, coreml$/);
   await refused(["--budgets", "fair"], /^unknown layer budgets: fair; choose one of uniform, owl, or give sparsities/);
   await refused(["--budgets", '{"k_proj":'], /^not valid JSON: --budgets: /);
   await refused(["--refine", "more"], /^unknown mask refinement: more; choose one of dsnot, swaps$/);

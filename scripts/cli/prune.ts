@@ -7,15 +7,28 @@ import { PrunelabError } from "../../src/errors.ts";
 import { defaultModel } from "../../src/hub/open-checkpoint.ts";
 import {
   exportModel,
+  maskRefinements,
   openCheckpoint,
   type PruneOptions,
   prune as pruneModel,
+  pruningMethods,
   writeCheckpoint,
 } from "../../src/index.ts";
-import { maskRefinements, planPruning, pruningDevices, pruningMethods } from "../../src/prune/options.ts";
+import { deviceNames } from "../../src/onnx/session.ts";
+import { planPruning } from "../../src/prune/options.ts";
 import { type Command, defineCommand, flag, value, values } from "./command.ts";
 import { parseSparsity, parseWhole } from "./options.ts";
 import { terminalProgress } from "./progress.ts";
+
+const weightsAlone = pruningMethods.filter(({ needs }) => needs === "nothing").map(({ name }) => name);
+const fitting = pruningMethods.filter(({ fitsWeights }) => fitsWeights).map(({ name }) => name);
+
+/** A line for each entry of a table. */
+function describe(
+  table: readonly { readonly name: string; readonly summary: string; readonly source: string }[],
+): string {
+  return table.map(({ name, summary, source }) => `  ${name.padEnd(11)} ${summary} (${source})`).join("\n");
+}
 
 export const prune: Command = defineCommand({
   usage: "--output <folder> [options]",
@@ -26,7 +39,7 @@ the block it had reached.`,
     model: value("--model <id or path>", "a Hub id, a folder or a .gguf file", { default: defaultModel }),
     method: value("--method <name>", "how to choose the weights, see below", {
       default: "magnitude",
-      words: pruningMethods,
+      words: pruningMethods.map(({ name }) => name),
     }),
     sparsity: value(
       "--sparsity <share>",
@@ -41,9 +54,9 @@ the block it had reached.`,
       { words: ["tensor", "row", "global", "2:4", "4:8"] },
     ),
     scope: value("--scope <regexp>", "names of the tensors to prune (default: the linear layers inside the blocks)"),
-    device: value("--device <name>", "where magnitude, random, wanda and ria select", {
+    device: value("--device <name>", "where calibration runs; selection is on the CPU", {
       default: "cpu",
-      words: pruningDevices,
+      words: deviceNames,
     }),
     onnx: flag("--onnx", "also write the ONNX graph that transformers.js loads"),
     budgets: value(
@@ -51,18 +64,13 @@ the block it had reached.`,
       `sparsities of layers: owl (blocks with more outliers keep more), or sparsities by regular expression on tensor names, as JSON such as '{"[kv]_proj": 0.25}'; the other tensors share what is left; not with n:m`,
       { words: ["uniform", "owl"], group: "refinements, on calibration inputs" },
     ),
-    refine: value("--refine <name>", "refine the mask: dsnot or swaps", {
-      words: maskRefinements,
+    refine: value("--refine <name>", "refine the mask, see below", {
+      words: maskRefinements.map(({ name }) => name),
       group: "refinements, on calibration inputs",
     }),
     reconstruct: flag(
       "--reconstruct, --no-reconstruct",
-      "fit the kept weights to the dense layer's outputs by least squares; default where --refine follows sparsegpt or admm",
-      { group: "refinements, on calibration inputs" },
-    ),
-    compensate: flag(
-      "--compensate",
-      "let admm and --reconstruct fit to outputs nearer to the dense model's, to make up for some of what earlier blocks lost",
+      `fit the kept weights to the dense layer's outputs by least squares; default if --refine follows ${fitting.join(" or ")}`,
       { group: "refinements, on calibration inputs" },
     ),
     calibration: values(
@@ -93,13 +101,10 @@ the block it had reached.`,
     ["--output out --method wanda --refine swaps --reconstruct", "with a refined mask and fitted weights"],
   ],
   notes: `methods:
-  magnitude   the smallest |w| go (Han et al. 2015)
-  random      any weight may go; the control
-  wanda       |w| times the norm of the weight's inputs (Sun et al. 2023)
-  ria         the same, relative to the weight's row and column (Zhang et al. 2024)
-  sparsegpt   second-order (OBS): prunes column by column and updates the remaining weights (Frantar and Alistarh 2023)
-  admm        the same objective by alternating directions, mask and weights together (Boža 2024)
-All but magnitude and random are calibrated: they look at the inputs that weights meet on the calibration windows.`,
+${describe(pruningMethods)}
+refinements of the mask:
+${describe(maskRefinements)}
+All methods but ${weightsAlone.join(" and ")} are calibrated: they look at the inputs that weights meet on the calibration windows.`,
   resumes: true,
   run: async ({ output, model, bos, windows, windowLength, ...given }) => {
     if (!output) throw new PrunelabError("missing --output; name the folder to write");
@@ -117,7 +122,6 @@ All but magnitude and random are calibrated: they look at the inputs that weight
       }),
       ...(given.refine !== undefined && { refine: given.refine }),
       ...(given.reconstruct !== undefined && { reconstruct: given.reconstruct }),
-      compensate: given.compensate,
       calibration: {
         ...(given.calibration.length > 0 && { source: given.calibration }),
         ...(windows !== undefined && { windows }),
@@ -141,7 +145,7 @@ All but magnitude and random are calibrated: they look at the inputs that weight
       ].find((flag) => flag);
       if (idle) {
         throw new PrunelabError(
-          `nothing to calibrate; ${plan.method} looks at weights alone: ${idle}; leave it out or choose e.g. --method wanda`,
+          `nothing to calibrate; ${plan.method.name} looks at weights alone: ${idle}; leave it out or choose e.g. --method wanda`,
         );
       }
     }

@@ -3,7 +3,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { LayerType, ModelConfig } from "../checkpoint/config.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { blockTensors, embeddingName, weightOffset } from "../checkpoint/tensor-names.ts";
-import { type Feeds, float32, int64, type Outputs, openSession, type Session } from "../onnx/session.ts";
+import { type Device, type Feeds, float32, int64, type Outputs, openSession, type Session } from "../onnx/session.ts";
 import { type BlockOutput, buildBlockGraph } from "./block-graph.ts";
 import { embeddingScale, windowOf } from "./decoder.ts";
 
@@ -72,13 +72,14 @@ export interface Block {
 export function openBlock(
   config: ModelConfig,
   outputs: readonly BlockOutput[],
-  options: { readonly skipFirst?: boolean } = {},
+  { device = "cpu", ...options }: { readonly skipFirst?: boolean; readonly device?: Device } = {},
 ): Block {
   const sessions = new Map<string, Promise<Session>>();
   const shapes = new Map(blockTensors(config).map(({ name, shape }) => [name, shape]));
   const sessionFor = (type: LayerType, tokens: number) => {
     const key = `${type} ${tokens}`;
-    const session = sessions.get(key) ?? openSession(buildBlockGraph(config, type, tokens, outputs, options));
+    const session =
+      sessions.get(key) ?? openSession(buildBlockGraph(config, type, tokens, outputs, options), { device });
     sessions.set(key, session);
     return session;
   };

@@ -26,6 +26,12 @@ const devices = {
 export type Device = keyof typeof devices;
 export const deviceNames = Object.keys(devices) as Device[];
 
+/** @throws PrunelabError if the device is unknown, whether it is there or not. */
+export function checkDevice(device: string): asserts device is Device {
+  if (Object.hasOwn(devices, device)) return;
+  throw new PrunelabError(`unknown device: ${device}; choose one of ${deviceNames.join(", ")}`);
+}
+
 export interface SessionOptions {
   /** Holds the graph's external data file, which is mapped into memory; a graph without one needs none. */
   readonly folder?: string | undefined;
@@ -44,9 +50,7 @@ export async function openSession(
   graph: Uint8Array,
   { folder, device = "cpu", profileTo }: SessionOptions = {},
 ): Promise<Session> {
-  if (!Object.hasOwn(devices, device)) {
-    throw new PrunelabError(`unknown device: ${device}; choose one of ${deviceNames.join(", ")}`);
-  }
+  checkDevice(device);
   // By default CUDA rounds the factors of products to 10 bits, which moves log-likelihoods by up to 0.03; the runtime's binding takes no
   // option for it.
   if (device === "cuda") process.env.NVIDIA_TF32_OVERRIDE ??= "0";

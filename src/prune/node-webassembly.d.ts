@@ -1,6 +1,7 @@
 /** The part of WebAssembly's JavaScript interface that pruning uses: Node has it, but its types come with the browser's alone. */
 declare namespace WebAssembly {
   class Module {
+    constructor(bytes: Uint8Array);
     private readonly module: never;
   }
   class Memory<Shared extends boolean = true> {
@@ -11,5 +12,4 @@ declare namespace WebAssembly {
     constructor(module: Module, imports: { env: { memory: Memory | Memory<false> } });
     readonly exports: Record<string, (...parameters: number[]) => number>;
   }
-  function compile(bytes: Uint8Array): Promise<Module>;
 }

@@ -1,16 +1,11 @@
-/** Checks what a caller asks of `prune` at the door, so that everything behind it takes checked values. */
+/** Checks what a caller asks of `prune` before any work, so that everything behind it takes checked values. */
 import { PrunelabError } from "../errors.ts";
+import { checkDevice, type Device } from "../onnx/session.ts";
 import type { OnProgress } from "../progress.ts";
 import type { CalibrationOptions } from "./calibration.ts";
-import type { SpanPattern } from "./lowest.ts";
-
-/** The known methods: what makes a weight important. */
-export const pruningMethods = ["magnitude", "random", "wanda", "ria", "sparsegpt", "admm"] as const;
-export type PruningMethod = (typeof pruningMethods)[number];
-
-/** Known ways to better a mask once it is there. */
-export const maskRefinements = ["dsnot", "swaps"] as const;
-export type MaskRefinement = (typeof maskRefinements)[number];
+import type { MaskRefinement, MethodName, PruningMethod, RefinementName } from "./methods/method.ts";
+import { maskRefinements, pruningMethods } from "./methods/methods.ts";
+import type { SpanPattern } from "./select.ts";
 
 /** Known ways to share out the sparsity among blocks. */
 export const layerBudgets = ["uniform", "owl"] as const;
@@ -24,20 +19,12 @@ export type LayerBudgets = (typeof layerBudgets)[number] | Readonly<Record<strin
  */
 export type PruningPattern = "tensor" | "row" | "global" | `${number}:${number}`;
 
-/** Where to prune; the result is the same. */
-export const pruningDevices = ["cpu", "auto", "webgpu"] as const;
-export type PruningDevice = (typeof pruningDevices)[number];
-
 export interface PruneOptions {
-  /**
-   * `"magnitude"`: the smallest |w| go first. `"random"`: the control, any weight may go. The others look at the inputs that weights meet on
-   * calibration windows: `"wanda"` |w| times the input's norm, `"ria"` the same relative to row and column, `"sparsegpt"` what cannot
-   * be made good by the weights that stay, which it then changes, `"admm"` the same with mask and weights sought together.
-   */
-  readonly method: PruningMethod;
-  /** Share of the weights in scope that are zero afterwards, in [0, 1). May be left out where the pattern is `n:m`. */
+  /** What makes a weight important: one of `pruningMethods`, described in src/prune/methods/README.md. */
+  readonly method: MethodName;
+  /** Share of the weights in scope that are zero afterwards, in [0, 1). May be left out if the pattern is `n:m`. */
   readonly sparsity?: number;
-  /** Default `"tensor"`; for `"wanda"` `"row"`. For `"sparsegpt"`, `"tensor"` means each 128 columns by themselves. */
+  /** Default: the method's own, `"row"` for `"wanda"` and `"tensor"` for the others. For `"sparsegpt"`, `"tensor"` means each 128 columns by themselves. */
   readonly pattern?: PruningPattern;
   /** For whatever looks at inputs. Default: 64 windows of 512 tokens from Dolly-15k. */
   readonly calibration?: CalibrationOptions;
@@ -46,30 +33,27 @@ export interface PruneOptions {
    * tensors share what is left, so that the whole is as sparse as asked for: `{ "[kv]_proj": 0.25 }`. Default `"uniform"`.
    */
   readonly budgets?: LayerBudgets;
-  /** Betters the mask on the calibration inputs. */
-  readonly refine?: MaskRefinement;
+  /** Refines the mask on the calibration inputs: one of `maskRefinements`. */
+  readonly refine?: RefinementName;
   /**
-   * Fits the kept weights to the dense layer's outputs, by least squares on the calibration inputs. Default false; true where `refine` changes
-   * the mask that `"sparsegpt"` or `"admm"` had fitted the weights to.
+   * Fits the kept weights to the dense layer's outputs, by least squares on the calibration inputs. Default false; true if `refine` changes
+   * the mask that the method (`"sparsegpt"`, `"admm"`) had fitted the weights to.
    */
   readonly reconstruct?: boolean;
-  /**
-   * Whether `"admm"` and `reconstruct` fit to outputs a quarter of the way to those that the layer has in the dense model, so that a block makes
-   * good some of what those before it lost, or to those of the dense layer on the inputs it now gets. Costs another pass. Default false.
-   */
-  readonly compensate?: boolean;
   /** Regular expression on tensor names; default: the seven linear layers inside the blocks, not the embedding. */
   readonly scope?: RegExp | string;
   /** An integer; only `"random"` uses it. Default 0. */
   readonly seed?: number;
   /**
-   * Where `"magnitude"`, `"random"`, `"wanda"` and `"ria"` score and select; what else there is to do, and the other methods, run on the CPU.
-   * Default `"cpu"`. `"webgpu"` takes a GPU, or a software renderer; `"auto"` a GPU where there is one and it is likely to be faster: for
-   * `"wanda"` and `"ria"`. Without a device, or if it fails, the CPU takes over.
+   * Where calibration windows run through the blocks and are measured, through ONNX Runtime: `"cpu"` (the default), `"webgpu"`, `"cuda"`,
+   * `"dml"` or `"coreml"`. Selection and what needs the weights alone stay on the CPU, which is faster there. If the device cannot be
+   * opened, the CPU takes over. Masks agree to 1 weight in 100,000.
    */
-  readonly device?: PruningDevice;
+  readonly device?: Device;
+  /** Stops between tensors, blocks and batches of windows, by throwing its reason; the blocks that are done stay in the cache. */
+  readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
-  /** Told in one line when a device was asked for and the CPU took over. */
+  /** Called with one line if a device was asked for and the CPU took over. */
   readonly onNotice?: (line: string) => void;
 }
 
@@ -78,73 +62,65 @@ export const linearLayers: RegExp = /^model\.layers\.\d+\.(self_attn\.[qkvo]_pro
 
 /** Options of `prune` that look at weights alone, checked and with their defaults. */
 export interface PruningPlan {
-  readonly method: "magnitude" | "random";
+  readonly method: PruningMethod;
   /** In [0, 1). */
   readonly sparsity: number;
-  readonly pattern: "tensor" | "row" | "global" | { readonly zeros: number; readonly of: number };
+  readonly pattern: SpanPattern | "global";
   readonly scope: RegExp;
   readonly seed: number;
-  readonly device: PruningDevice;
+  readonly device: Device;
 }
 
 /** Options of `prune` that look at inputs, block by block, checked and with their defaults. */
-export interface CalibratedPlan {
-  readonly method: Exclude<PruningMethod, "random">;
-  readonly sparsity: number;
+export interface CalibratedPlan extends Omit<PruningPlan, "seed"> {
   readonly pattern: SpanPattern;
-  readonly scope: RegExp;
   readonly budgets: LayerBudgets;
   readonly refine: MaskRefinement | undefined;
   readonly reconstruct: boolean;
-  readonly compensate: boolean;
   readonly calibration: CalibrationOptions;
-  readonly device: PruningDevice;
 }
 
-/** Options that look at weights alone. */
-export type WeightOptions = Omit<PruneOptions, "method" | "budgets" | "refine" | "reconstruct"> &
-  Pick<PruningPlan, "method">;
-
 /** Throws a PrunelabError that names the option, its value and what is allowed. */
-export function planPruning(options: WeightOptions): PruningPlan;
-export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan;
 export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan {
-  const { method, ...plan } = planSelection(options);
-  const { budgets = "uniform", refine, compensate = false, calibration = {} } = options;
-  const { reconstruct = refine !== undefined && (method === "sparsegpt" || method === "admm") } = options;
+  const plan = planSelection(options);
+  const { method, pattern } = plan;
+  const { budgets = "uniform", calibration = {} } = options;
   checkBudgets(budgets);
-  if (refine !== undefined && !maskRefinements.includes(refine)) {
-    throw new PrunelabError(`unknown mask refinement: ${refine}; choose one of ${maskRefinements.join(", ")}`);
+  const refine = options.refine === undefined ? undefined : find("mask refinement", options.refine, maskRefinements);
+  const { reconstruct = refine !== undefined && method.fitsWeights === true } = options;
+  if (method.needs === "nothing" && budgets === "uniform" && !refine && !reconstruct) {
+    if (pattern === "global" && !method.kernel) refusePattern(`${method.name} goes tensor by tensor`, pattern);
+    return plan;
   }
-  const weightsAlone = method === "magnitude" || method === "random";
-  if (weightsAlone && budgets === "uniform" && !refine && !reconstruct && !compensate) return { method, ...plan };
-  const { sparsity, pattern, scope, device } = plan;
   if (budgets !== "uniform" && typeof pattern === "object") {
     throw new PrunelabError(
       `budgets need a sparsity that can differ; not with the pattern: ${options.pattern}; choose row or tensor`,
     );
   }
-  if (refine === "dsnot" && typeof pattern === "object") {
+  if (refine && !refine.keepsGroups && typeof pattern === "object") {
+    const others = maskRefinements.filter(({ keepsGroups }) => keepsGroups).map(({ name }) => name);
     throw new PrunelabError(
-      `dsnot would move zeros between groups; not with the pattern: ${options.pattern}; choose swaps`,
+      `${refine.name} would move zeros between groups; not with the pattern: ${options.pattern}; choose ${others.join(" or ")}`,
     );
   }
-  if (compensate && method !== "admm" && !reconstruct) {
+  if (!method.prune) {
     throw new PrunelabError(
-      `nothing to compensate with: ${method} fits no weights to outputs; choose admm${method === "random" ? "" : " or add reconstruct"}`,
+      `${method.name} takes no budgets, refine or reconstruct: it is the control; leave them out`,
     );
   }
-  if (method === "random") {
-    throw new PrunelabError(
-      "pruning at random takes no budgets, refine, reconstruct or compensate; it is the control, leave them out",
-    );
-  }
-  if (pattern === "global") {
-    throw new PrunelabError(
-      `calibrated pruning goes block by block; not with the pattern: ${pattern}; choose tensor, row or n:m`,
-    );
-  }
-  return { method, sparsity, pattern, scope, budgets, refine, reconstruct, compensate, calibration, device };
+  if (pattern === "global") refusePattern("calibrated pruning goes block by block", pattern);
+  const { seed: _, ...rest } = plan;
+  return { ...rest, pattern, budgets, refine, reconstruct, calibration };
+}
+
+function refusePattern(why: string, pattern: string): never {
+  throw new PrunelabError(`${why}; not with the pattern: ${pattern}; choose tensor, row or n:m`);
+}
+
+function find<Entry extends { readonly name: string }>(what: string, name: string, table: readonly Entry[]): Entry {
+  const found = table.find((entry) => entry.name === name);
+  if (found) return found;
+  throw new PrunelabError(`unknown ${what}: ${name}; choose one of ${table.map((entry) => entry.name).join(", ")}`);
 }
 
 function checkBudgets(budgets: LayerBudgets): void {
@@ -165,17 +141,11 @@ function checkSparsity(what: string, value: unknown): asserts value is number {
   throw new PrunelabError(`invalid ${what}; not a number in [0, 1): ${value}; choose e.g. 0.5`);
 }
 
-type Selection = Omit<PruningPlan, "method"> & { readonly method: PruningMethod };
-
-function planSelection(options: PruneOptions): Selection {
-  const { method, sparsity, seed = 0, device = "cpu" } = options;
-  if (!pruningMethods.includes(method)) {
-    throw new PrunelabError(`unknown pruning method: ${method}; choose one of ${pruningMethods.join(", ")}`);
-  }
-  const pattern = options.pattern ?? (method === "wanda" ? "row" : "tensor");
-  if (!pruningDevices.includes(device)) {
-    throw new PrunelabError(`unknown device: ${device}; choose one of ${pruningDevices.join(", ")}`);
-  }
+function planSelection(options: PruneOptions): PruningPlan {
+  const { sparsity, seed = 0, device = "cpu" } = options;
+  const method = find("pruning method", options.method, pruningMethods);
+  const pattern = options.pattern ?? method.pattern;
+  checkDevice(device);
   if (!Number.isSafeInteger(seed)) {
     throw new PrunelabError(`invalid seed; not an integer: ${seed}; choose e.g. 0`);
   }
@@ -202,7 +172,7 @@ function planSelection(options: PruneOptions): Selection {
   return { method, sparsity, pattern, scope, seed, device };
 }
 
-/** A scope as a regular expression. Throws a PrunelabError where it is none. */
+/** A scope as a regular expression. Throws a PrunelabError if it is not one. */
 export function parseScope(scope: RegExp | string | undefined): RegExp {
   return scope === undefined ? linearLayers : parsePattern("scope", scope);
 }

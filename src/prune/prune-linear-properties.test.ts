@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { type Matrix, multiply } from "../onnx/matrix.ts";
-import type { SpanPattern } from "./lowest.ts";
 import { type CalibratedPlan, type PruneOptions, planPruning } from "./options.ts";
 import { pruneLinear, rememberInputs } from "./prune-linear.ts";
+import type { SpanPattern } from "./select.ts";
 import type { InputStatistics } from "./statistics.ts";
 
 interface Layer {
@@ -31,7 +31,7 @@ async function statisticsOf(x: Matrix): Promise<InputStatistics> {
   const squares = Float64Array.from({ length: x.columns }, (_, i) => gram.data[i * (x.columns + 1)]!);
   const sums = new Float64Array(x.columns);
   for (const [index, value] of x.data.entries()) sums[index % x.columns]! += value;
-  return { squares, sums, tokens: x.rows, gram, cross: undefined };
+  return { squares, sums, tokens: x.rows, gram };
 }
 
 async function pruned(layer: Layer, options: PruneOptions): Promise<Matrix> {

@@ -8,8 +8,8 @@ import { openCheckpointFile } from "../checkpoint/open.ts";
 import { PrunelabError } from "../errors.ts";
 import type { Progress } from "../progress.ts";
 import { bfloat16, linear, memoryCheckpoint } from "./memory-checkpoint.test-helper.ts";
-import type { PruneOptions } from "./options.ts";
-import { prune } from "./prune.ts";
+import { type PruneOptions, type PruningPlan, planPruning } from "./options.ts";
+import { prune, pruneAsPlanned } from "./prune.ts";
 
 const isZero = (bits: number) => (bits & 0x7fff) === 0;
 const zerosOf = (data: Uint16Array) => data.filter(isZero).length;
@@ -197,6 +197,41 @@ test("progress counts the tensors", async () => {
   );
 });
 
+test("a method of weights alone that is a literal and nothing more", async () => {
+  const plan = planPruning({ method: "magnitude", sparsity: 0.5 }) as PruningPlan;
+  // The leftmost columns of each row.
+  const method: PruningPlan["method"] = {
+    ...{ name: "magnitude", needs: "nothing", pattern: "row", summary: "", source: "" },
+    prune: ({ rows, columns, data }, _, { pattern, sparsity }) => {
+      assert.equal(pattern, "tensor");
+      for (let row = 0; row < rows; row++) data.fill(0, row * columns, row * columns + columns * sparsity);
+    },
+  };
+  const tensors = [0, 1].map((layer) => linear(bfloat16(1, 2, 3, 4, 5, 6, 7, 8), 4, "mlp.up_proj", layer));
+  const pruned = await pruneAsPlanned(memoryCheckpoint(...tensors), { ...plan, method });
+  for (const { name } of tensors) {
+    assert.deepEqual((await pruned.read(name)).data, bfloat16(0, 0, 3, 4, 0, 0, 7, 8));
+  }
+  assert.deepEqual([pruned.report.scope.zeros, pruned.report.scope.newZeros], [8, 8]);
+});
+
+test("weights alone are pruned on the CPU, whatever the device, and between tensors a signal is heeded", async () => {
+  const dense = memoryCheckpoint(...[0, 1].map((layer) => linear(bfloat16(1, 2), 2, "mlp.up_proj", layer)));
+  const notices: string[] = [];
+  const options: PruneOptions = { method: "magnitude", sparsity: 0.5, onNotice: (line) => notices.push(line) };
+  const half = await prune(dense, { ...options, device: "webgpu" });
+  assert.equal(await half.digest(), await (await prune(dense, options)).digest());
+  assert.deepEqual(notices, ["pruning by magnitude on the CPU: it looks at weights alone"]);
+  const controller = new AbortController();
+  const steps: number[] = [];
+  const onProgress: PruneOptions["onProgress"] = ({ done }) => {
+    steps.push(done);
+    controller.abort(new Error("enough"));
+  };
+  await assert.rejects(prune(dense, { ...options, signal: controller.signal, onProgress }), /^Error: enough$/);
+  assert.deepEqual(steps, [0]);
+});
+
 test("half of Gemma 3 270M's linear layers go as PyTorch zeroes them", {
   skip: skipWithoutShared || skipWithoutModel,
 }, async () => {
@@ -255,6 +290,10 @@ test("mistakes are told in one sentence", async () => {
   await refused(
     { method, pattern: "2:4" },
     "rows are not divisible by 4: model.layers.0.mlp.down_proj.weight: 6 columns; choose another pattern or leave it out of scope",
+  );
+  await refused(
+    { method, sparsity: 0.5, device: "tpu" },
+    "unknown device: tpu; choose one of cpu, webgpu, cuda, dml, coreml",
   );
   await refused({ method: "random", sparsity: 0.5, seed: 0.5 }, "invalid seed; not an integer: 0.5; choose e.g. 0");
   await refused(

@@ -2,14 +2,14 @@
 import { createHash } from "node:crypto";
 import { withTable } from "../base/value-table.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { Tensor } from "../checkpoint/tensor.ts";
+import { bf16ToFloat32, float32ToBf16 } from "../checkpoint/half.ts";
+import type { Tensor, TensorInfo } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
 import { listener } from "../progress.ts";
-import { openDevice } from "./device.ts";
-import { type Gpu, pruneOnGpu } from "./gpu.ts";
+import { type PrunedTensors, pruneBlocks } from "./blocks.ts";
 import { type CalibratedPlan, linearLayers, type PruneOptions, type PruningPlan, planPruning } from "./options.ts";
-import { pruneBlocks } from "./prune-blocks.ts";
-import { allocateWeights } from "./shared-weights.ts";
+import { pruneLinear, rememberInputs } from "./prune-linear.ts";
+import { allocateWeights, type SpanPattern } from "./select.ts";
 import {
   countZeros,
   type SparsityReport,
@@ -31,51 +31,83 @@ export interface PrunedCheckpoint extends Checkpoint {
  *
  * The count is exact: round(n × sparsity) weights of each tensor, row or whole scope are zero. Weights that are zero
  * already (-0 too) count and go first; of equal magnitudes those at lower indices go first, globally those of earlier
- * tensors. Only where more than that many were zero before, all of them stay zero; `"sparsegpt"` and `"admm"`, which change
+ * tensors. If more than that many were zero before, all of them stay zero; `"sparsegpt"` and `"admm"`, which change
  * weights, may give some of those a value.
  *
  * Methods that look at inputs go through the blocks in order, each measured with its predecessors already pruned. What a stopped run has
  * done is kept in the cache, and the next such call goes on from there.
  *
  * Throws a PrunelabError for a bad option, a scope that matches nothing, or rows that the m of an `n:m` pattern does not
- * divide.
+ * divide; and `signal`'s reason once that is aborted.
  */
 export async function prune(dense: Checkpoint, given: PruneOptions): Promise<PrunedCheckpoint> {
   const onProgress = listener(given.onProgress);
   const options = onProgress ? { ...given, onProgress } : given;
-  const plan = planPruning(options);
+  return await pruneAsPlanned(dense, planPruning(options), options);
+}
+
+/** The part of {@link prune} after its options are checked. */
+export async function pruneAsPlanned(
+  dense: Checkpoint,
+  plan: PruningPlan | CalibratedPlan,
+  options: Pick<PruneOptions, "signal" | "onProgress" | "onNotice"> = {},
+): Promise<PrunedCheckpoint> {
+  options.signal?.throwIfAborted();
   const infos = tensorsInScope(dense, plan.scope);
   for (const { name, shape } of infos) checkRows(name, shape.at(-1) ?? 1, plan);
-  if ("calibration" in plan) {
-    const { tensors, zerosBefore } = await pruneBlocks(dense, infos, plan, options);
-    const counts = [];
-    for (const { name, data } of tensors) {
-      const before = zerosBefore.get(name) ?? countZeros((await dense.read(name)).data);
-      const zeros = countZeros(data);
-      counts.push({ name, ...zeroCounts(data.length, zeros, zeros - before) });
-    }
-    const name = prunedName(dense.name, plan);
-    return overlay(dense, tensors, name, summarizeSparsity({ name, tensors: dense.tensors }, counts));
+  const { tensors, zerosBefore, zeros } =
+    "calibration" in plan
+      ? await pruneBlocks(dense, infos, plan, options)
+      : await pruneWeights(dense, infos, plan, options);
+  const counts = [];
+  for (const [index, { name, data }] of tensors.entries()) {
+    const before = zerosBefore.get(name) ?? countZeros((await dense.read(name)).data);
+    const now = zeros?.[index] ?? countZeros(data);
+    counts.push({ name, ...zeroCounts(data.length, now, now - before) });
   }
+  const name = prunedName(dense.name, plan);
+  return overlay(dense, tensors, name, summarizeSparsity({ name, tensors: dense.tensors }, counts));
+}
+
+/** Prunes by weights alone: all tensors at once in WebAssembly if that knows the score, or else one after the other. */
+async function pruneWeights(
+  dense: Checkpoint,
+  infos: readonly TensorInfo[],
+  { method, pattern, sparsity, seed, device }: PruningPlan,
+  { signal, onProgress, onNotice }: Pick<PruneOptions, "signal" | "onProgress" | "onNotice">,
+): Promise<PrunedTensors> {
+  if (device !== "cpu") onNotice?.(`pruning by ${method.name} on the CPU: it looks at weights alone`);
   const weights = await allocateWeights(infos);
   for (const [index, { name, data }] of weights.tensors.entries()) {
-    options.onProgress?.({ step: "prune", done: index, total: infos.length, unit: "tensors" });
+    signal?.throwIfAborted();
+    onProgress?.({ step: "prune", done: index, total: infos.length, unit: "tensors" });
     data.set((await dense.read(name)).data);
   }
   const before = await weights.countZeros();
-  // These scores need weights alone, and to bring those to a GPU and back takes longer than all that the CPU has to do.
-  const device = await openDevice(plan.device === "auto" ? "cpu" : plan.device, options);
-  const onGpu = (gpu: Gpu) => pruneOnGpu(gpu, weights.tensors, plan);
-  await device.run(onGpu, () => weights.prune(plan)).finally(device.close);
-  const after = await weights.countZeros();
-  options.onProgress?.({ step: "prune", done: infos.length, total: infos.length, unit: "tensors" });
-
-  const counts = weights.tensors.map(({ name, data }, index) => {
-    const zeros = after[index]!;
-    return { name, ...zeroCounts(data.length, zeros, zeros - before[index]!) };
-  });
-  const name = prunedName(dense.name, plan);
-  return overlay(dense, weights.tensors, name, summarizeSparsity({ name, tensors: dense.tensors }, counts));
+  signal?.throwIfAborted();
+  if (method.kernel) await weights.prune({ kernel: method.kernel, pattern, sparsity, seed });
+  else {
+    const inputs = rememberInputs({
+      squares: new Float64Array(),
+      sums: new Float64Array(),
+      tokens: 0,
+      gram: undefined,
+    });
+    const plan = { method, pattern: pattern as SpanPattern, refine: undefined, reconstruct: false };
+    for (const { data, shape } of weights.tensors) {
+      signal?.throwIfAborted();
+      const columns = shape.at(-1) ?? data.length;
+      const matrix = { rows: data.length / columns, columns, data: bf16ToFloat32(data) };
+      data.set(float32ToBf16((await pruneLinear(matrix, inputs, plan, sparsity)).data));
+    }
+  }
+  const zeros = await weights.countZeros();
+  onProgress?.({ step: "prune", done: infos.length, total: infos.length, unit: "tensors" });
+  return {
+    tensors: weights.tensors,
+    zeros,
+    zerosBefore: new Map(infos.map(({ name }, index) => [name, before[index]!])),
+  };
 }
 
 function checkRows(name: string, columns: number, { pattern }: PruningPlan | CalibratedPlan): void {
@@ -90,8 +122,8 @@ function prunedName(name: string, plan: PruningPlan | CalibratedPlan): string {
   const { method, sparsity, pattern, scope } = plan;
   const percent = String(Number((100 * sparsity).toPrecision(12)));
   const where = typeof pattern === "object" ? [`${pattern.zeros}of${pattern.of}`] : [pattern, percent];
-  const parts = [name, method, ...where.filter((part) => part !== "tensor")];
-  if ("seed" in plan && method === "random") parts.push(`seed${plan.seed}`);
+  const parts = [name, method.name, ...where.filter((part) => part !== "tensor")];
+  if ("seed" in plan && method.kernel === "random") parts.push(`seed${plan.seed}`);
   if ("calibration" in plan) {
     const { budgets } = plan;
     if (typeof budgets === "object") {
@@ -99,9 +131,8 @@ function prunedName(name: string, plan: PruningPlan | CalibratedPlan): string {
       const digest = createHash("sha256").update(JSON.stringify(budgets)).digest("hex");
       parts.push(`budgets-${digest.slice(0, 8)}`);
     } else if (budgets !== "uniform") parts.push(budgets);
-    if (plan.refine) parts.push(plan.refine);
+    if (plan.refine) parts.push(plan.refine.name);
     if (plan.reconstruct) parts.push("reconstructed");
-    if (plan.compensate) parts.push("compensated");
   }
   if (scope !== linearLayers) parts.push(scope.source.replace(/[^\w.]+/g, "-").replace(/^[-.]+|[-.]+$/g, ""));
   return parts.join("-");

@@ -1,75 +1,78 @@
-/** What is known of a linear layer's inputs on the calibration windows. */
-
+/** What is known of the linear layers' inputs on the calibration windows: measured block by block, on the device asked for. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileAtomic } from "../base/atomic.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { PrunelabError } from "../errors.ts";
+import { cacheFolder } from "../hub/cache-folder.ts";
 import { inputColumns, type LinearInput, linearInputs } from "../model/block-graph.ts";
-import { type Block, type BlockWeights, type HiddenStates, openBlock } from "../model/run-block.ts";
-import { type Matrix, multiply } from "../onnx/matrix.ts";
+import {
+  advance,
+  type BlockWeights,
+  embedWindows,
+  type HiddenStates,
+  openBlock,
+  readBlock,
+} from "../model/run-block.ts";
+import type { Matrix } from "../onnx/matrix.ts";
+import type { Device } from "../onnx/session.ts";
+import { listener, type OnProgress } from "../progress.ts";
+import { type Calibration, type CalibrationOptions, loadCalibration } from "./calibration.ts";
 
 /** Of the inputs x of one linear layer; means over windows of sums over tokens, so that they are the Wanda repository's numbers. */
 export interface InputStatistics {
   /** By column, of x². */
   readonly squares: Float64Array;
-  /** By column, of x. Zero where only squares were asked for. */
+  /** By column, of x. Zero if only squares were asked for. */
   readonly sums: Float64Array;
   /** Tokens of a window. */
   readonly tokens: number;
-  /** Of x xᵀ; undefined where only squares were asked for. */
+  /** Of x xᵀ; undefined if only squares were asked for. */
   readonly gram: Matrix<Float64Array> | undefined;
-  /** Of x dᵀ, with d the input of the same layer in the dense model; undefined where that was not asked for. */
-  readonly cross: Matrix<Float64Array> | undefined;
-}
-
-/** The dense model's stream beside the pruned one's; a measurement moves it on to the next block. */
-export interface DenseStream {
-  readonly weights: BlockWeights;
-  readonly hidden: HiddenStates;
 }
 
 /** Measures the inputs of a block's linear layers. */
 export interface InputMeter {
-  measure(
-    layer: number,
-    weights: BlockWeights,
-    hidden: HiddenStates,
-    dense?: DenseStream,
-  ): Promise<Map<LinearInput, InputStatistics>>;
+  measure(layer: number, weights: BlockWeights, hidden: HiddenStates): Promise<Map<LinearInput, InputStatistics>>;
   release(): Promise<void>;
 }
 
 /** Whether only the columns' squares are needed, which costs far less than Gram matrices. */
 export type StatisticsKind = "squares" | "gram";
 
-/** `withDense`: whether `measure` is given the dense model's stream. */
+export interface MeterOptions {
+  /** Whether a window's first position is left out. */
+  readonly skipFirst: boolean;
+  /** Default `"cpu"`. */
+  readonly device?: Device;
+  /** Looked at between batches of windows. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 export function openInputMeter(
   { config }: Checkpoint,
   kind: StatisticsKind,
-  { skipFirst, withDense = false }: { readonly skipFirst: boolean; readonly withDense?: boolean },
+  { skipFirst, device = "cpu", signal }: MeterOptions,
 ): InputMeter {
   const names = Object.keys(linearInputs) as LinearInput[];
-  const inputs = names.map((name) => `input.${name}` as const);
   const wanted = names.flatMap((name) =>
     kind === "gram" ? ([`gram.${name}`, `sums.${name}`] as const) : ([`squares.${name}`] as const),
   );
-  const block: Block = openBlock(config, withDense ? [...wanted, ...inputs] : wanted, { skipFirst });
-  const denseBlock = openBlock(config, [...inputs, "hidden_out"], { skipFirst });
+  const block = openBlock(config, wanted, { skipFirst, device });
   return {
-    async measure(layer, weights, hidden, dense) {
+    async measure(layer, weights, hidden) {
       const tokens = hidden.tokens - (skipFirst ? 1 : 0);
-      const totals = new Map(
-        names.map((name) => [name, newTotals(kind, inputColumns(config, name), tokens, withDense)]),
-      );
-      await block.run(layer, weights, hidden, async (outputs, first, count) => {
-        const denseOutputs = dense && (await passDense(denseBlock, layer, dense, first, count));
-        for (const [name, { squares, sums, gram, cross }] of totals) {
+      const totals = new Map(names.map((name) => [name, newTotals(kind, inputColumns(config, name), tokens)]));
+      await block.run(layer, weights, hidden, (outputs) => {
+        signal?.throwIfAborted();
+        for (const [name, { squares, sums, gram }] of totals) {
           if (gram) addLower(gram, outputs[`gram.${name}`]!);
           addTo(gram ? sums : squares, outputs[`${gram ? "sums" : "squares"}.${name}`]!);
-          if (cross) await addProducts(cross, outputs[`input.${name}`]!, denseOutputs![`input.${name}`]!);
         }
       });
-      for (const [name, { squares, sums, gram, cross }] of totals) {
+      for (const [name, { squares, sums, gram }] of totals) {
         if (gram) mirror(gram, squares);
-        for (const values of [squares, sums, gram?.data ?? [], cross?.data ?? []]) {
+        for (const values of [squares, sums, gram?.data ?? []]) {
           for (let index = 0; index < values.length; index++) values[index]! /= hidden.windows;
         }
         const wrong = squares.findIndex((value) => !Number.isFinite(value));
@@ -81,21 +84,16 @@ export function openInputMeter(
       }
       return totals;
     },
-    async release() {
-      await block.release();
-      await denseBlock.release();
-    },
+    release: () => block.release(),
   };
 }
 
-function newTotals(kind: StatisticsKind, columns: number, tokens: number, withDense: boolean): InputStatistics {
-  const products = () => ({ rows: columns, columns, data: new Float64Array(columns * columns) });
+function newTotals(kind: StatisticsKind, columns: number, tokens: number): InputStatistics {
   return {
     squares: new Float64Array(columns),
     sums: new Float64Array(columns),
     tokens,
-    gram: kind === "gram" ? products() : undefined,
-    cross: withDense ? products() : undefined,
+    gram: kind === "gram" ? { rows: columns, columns, data: new Float64Array(columns * columns) } : undefined,
   };
 }
 
@@ -118,27 +116,78 @@ function mirror({ columns, data }: Matrix<Float64Array>, squares: Float64Array):
   }
 }
 
-async function addProducts(total: Matrix<Float64Array>, x: Float32Array, y: Float32Array): Promise<void> {
-  const { columns } = total;
-  const rows = x.length / columns;
-  const { data } = await multiply({ rows, columns, data: x }, { rows, columns, data: y }, { transposeA: true });
-  addTo(total.data, data);
+/** By block, then by input: each column's mean over windows of the sum over tokens of x². */
+export type DenseSquares = Partial<Record<LinearInput, number[]>>[];
+
+export interface DenseSquaresOptions extends Omit<MeterOptions, "skipFirst"> {
+  readonly onProgress?: OnProgress | undefined;
 }
 
-/** The dense block's outputs for some windows, whose hidden states it moves on. */
-async function passDense(
-  block: Block,
-  layer: number,
-  { weights, hidden }: DenseStream,
-  first: number,
-  count: number,
-): Promise<Record<string, Float32Array>> {
-  const size = hidden.data.length / hidden.windows;
-  const data = hidden.data.subarray(first * size, (first + count) * size);
-  let outputs: Record<string, Float32Array> = {};
-  await block.run(layer, weights, { data, windows: count, tokens: hidden.tokens }, (results) => {
-    outputs = results;
-    data.set(results.hidden_out!);
+/** The inputs' squares in all blocks of the dense model: measured once for a model, its windows and a device, then kept in the cache. */
+export async function denseSquares(
+  dense: Checkpoint,
+  calibration: Calibration,
+  { device = "cpu", signal, onProgress }: DenseSquaresOptions = {},
+): Promise<DenseSquares> {
+  // The number is the code's, to be raised when results change.
+  const key = `1-${(await dense.digest()).slice(0, 16)}-${calibration.digest.slice(0, 16)}${device === "cpu" ? "" : `-${device}`}`;
+  const path = join(cacheFolder("pruning"), `dense-squares-${key}.json`);
+  const kept = await readFile(path, "utf8").catch(() => undefined);
+  if (kept !== undefined) return JSON.parse(kept);
+  const { num_hidden_layers: count } = dense.config;
+  const hidden = await embedWindows(dense, calibration.windows);
+  const meter = openInputMeter(dense, "squares", { skipFirst: !calibration.countBos, device, signal });
+  const passOn = openBlock(dense.config, ["hidden_out"], { device });
+  const blocks: DenseSquares = [];
+  try {
+    for (let layer = 0; layer < count; layer++) {
+      onProgress?.({ step: "measure the dense model", done: layer, total: count, unit: "blocks" });
+      const weights = await readBlock(dense, layer);
+      const inputs = await meter.measure(layer, weights, hidden);
+      blocks.push(Object.fromEntries([...inputs].map(([name, { squares }]) => [name, [...squares]])));
+      if (layer < count - 1) await advance(passOn, layer, weights, hidden);
+    }
+  } finally {
+    await meter.release();
+    await passOn.release();
+  }
+  // Written whole or not at all, so what is there can be trusted.
+  await writeFileAtomic(path, JSON.stringify(blocks));
+  return blocks;
+}
+
+/** The norms of one block's input of linear layers, over its columns. */
+export interface ColumnNorms {
+  readonly layer: number;
+  /** The linear layer that it is named by, e.g. `mlp.down_proj`; those that share an input share its first one's name. */
+  readonly input: string;
+  /** Columns. */
+  readonly width: number;
+  readonly median: number;
+  readonly largest: number;
+  /** Columns whose norm is more than ten times the median. */
+  readonly outliers: number;
+}
+
+/**
+ * The norm of every input column of the dense model's linear layers: the root of the mean over windows of the sum over tokens of x²
+ * (Sun et al. 2023, arXiv 2306.11695). Measured once for a model and its windows, then kept in the cache.
+ *
+ * @throws PrunelabError if the calibration windows cannot be had.
+ */
+export async function columnNorms(
+  dense: Checkpoint,
+  { onProgress, ...options }: CalibrationOptions & { readonly onProgress?: OnProgress } = {},
+): Promise<ColumnNorms[]> {
+  const blocks = await denseSquares(dense, await loadCalibration(dense, options), {
+    onProgress: listener(onProgress),
   });
-  return outputs;
+  return blocks.flatMap((block, layer) =>
+    Object.entries(block).map(([input, squares]) => {
+      const norms = squares.map(Math.sqrt).sort((a, b) => a - b);
+      const median = (norms[Math.floor((norms.length - 1) / 2)]! + norms[Math.ceil((norms.length - 1) / 2)]!) / 2;
+      const outliers = norms.filter((norm) => norm > 10 * median).length;
+      return { layer, input, width: norms.length, median, largest: norms.at(-1)!, outliers };
+    }),
+  );
 }

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { tinyModel } from "../base/testing.test-helper.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
-import { maskDifference } from "./mask-difference.ts";
+import { maskDifference } from "./mask.ts";
 import { prune } from "./prune.ts";
 import { sparsityReport } from "./sparsity.ts";
 import { weightHistogram } from "./weight-histogram.ts";

@@ -4,8 +4,10 @@ import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
 import { asReadError } from "../base/read-error.ts";
 import { PrunelabError } from "../errors.ts";
-import { type PruningMethod, pruningMethods } from "../prune/options.ts";
+import type { MethodName } from "../prune/methods/method.ts";
+import { pruningMethods } from "../prune/methods/methods.ts";
 
+const methods = z.enum(pruningMethods.map(({ name }) => name));
 const names = <Of extends z.ZodType>(of: Of) => z.array(of).min(1);
 
 const calibration = z.looseObject({
@@ -16,14 +18,14 @@ const calibration = z.looseObject({
 });
 
 const recipe = z
-  .looseObject({ method: z.enum(pruningMethods), sparsity: z.number().optional(), pattern: z.string().optional() })
+  .looseObject({ method: methods, sparsity: z.number().optional(), pattern: z.string().optional() })
   .describe("options of prune; a sparsity or a pattern of its own stands in place of the study's");
 
 const schema = z
   .strictObject({
     model: z.string().optional().describe("a Hub id, a folder or a GGUF file"),
     models: names(z.string()).optional(),
-    methods: names(z.union([z.enum(pruningMethods), recipe])).describe("names of methods, or recipes"),
+    methods: names(z.union([methods, recipe])).describe("names of methods, or recipes"),
     sparsities: names(z.number().min(0).lt(1))
       .optional()
       .describe("shares of zeros in [0, 1); 0 is the dense model, measured once"),
@@ -43,7 +45,7 @@ const schema = z
 
 /** Options of `prune`, serialisable. A sparsity or a pattern of its own stands in place of the study's. */
 export interface StudyRecipe {
-  readonly method: PruningMethod;
+  readonly method: MethodName;
   readonly sparsity?: number | undefined;
   readonly pattern?: string | undefined;
   readonly [option: string]: unknown;
@@ -54,7 +56,7 @@ export interface Study {
   /** A Hub id, a folder or a GGUF file; or several as `models`. */
   readonly model?: string | undefined;
   readonly models?: readonly string[] | undefined;
-  readonly methods: readonly (PruningMethod | StudyRecipe)[];
+  readonly methods: readonly (MethodName | StudyRecipe)[];
   /** Shares of zeros in [0, 1); 0 is the dense model, measured once. */
   readonly sparsities?: readonly number[] | undefined;
   /** `tensor`, `row`, `global` or `n:m`, which needs no sparsity. */

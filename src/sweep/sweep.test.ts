@@ -7,7 +7,7 @@ import { tinyModel } from "../base/testing.test-helper.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { HubError } from "../hub/request.ts";
 import { loadCalibration } from "../prune/calibration.ts";
-import { columnNorms } from "../prune/column-norms.ts";
+import { columnNorms } from "../prune/statistics.ts";
 import { sweepTasks } from "./sweep.ts";
 
 const dense = await openCheckpointFile(tinyModel);

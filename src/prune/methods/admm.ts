@@ -4,7 +4,9 @@
  */
 import { type Matrix, multiply } from "../../onnx/matrix.ts";
 import { inverseCholesky } from "../cholesky.ts";
-import { type SpanPattern, zeroLowest } from "../lowest.ts";
+import { zeroLowest } from "../select.ts";
+import type { InputStatistics } from "../statistics.ts";
+import { type LayerSelection, type PruningMethod, singleGram } from "./method.ts";
 
 // The paper's: columns scaled to unit norm, a tenth of that as damping, a penalty of 1, twenty steps, the mask fixed after fifteen.
 const damping = 0.1;
@@ -13,14 +15,15 @@ const steps = 20;
 const maskSteps = 15;
 
 /** What ADMM needs of a layer's inputs. */
-export interface AdmmInputs {
+interface AdmmInputs {
   /** The columns' norms; 1 for one without input. */
   readonly norms: Float64Array;
   /** The inverse of the Gram matrix of inputs scaled to norm 1, damped, plus the penalty. */
   readonly inverse: Matrix;
 }
 
-export async function admmInputs({ rows: n, data }: Matrix<Float64Array>): Promise<AdmmInputs> {
+async function admmInputs({ gram }: InputStatistics): Promise<AdmmInputs> {
+  const { rows: n, data } = gram!;
   const norms = Float64Array.from({ length: n }, (_, i) => Math.sqrt(data[i * n + i]!) || 1);
   const scaled = Float64Array.from(data, (value, index) => value / (norms[Math.floor(index / n)]! * norms[index % n]!));
   for (let i = 0; i < n; i++) scaled[i * n + i]! += damping + penalty;
@@ -30,13 +33,12 @@ export async function admmInputs({ rows: n, data }: Matrix<Float64Array>): Promi
   return { norms, inverse: { ...inverse, data: Float32Array.from(inverse.data) } };
 }
 
-/** Prunes `[out, in]` weights in place. `target`: the outputs to fit to, times the inputs; weights times Gram matrix if they are to stay. */
-export async function pruneAdmm(
+/** Prunes `[out, in]` weights in place. `target`: the outputs to fit to, times the inputs. */
+async function pruneAdmm(
   weights: Matrix,
   target: Matrix,
   { norms, inverse }: AdmmInputs,
-  pattern: SpanPattern,
-  sparsity: number,
+  { pattern, sparsity }: LayerSelection,
 ): Promise<void> {
   const { rows, columns, data } = weights;
   const shape = { rows, columns };
@@ -65,3 +67,16 @@ export async function pruneAdmm(
     data[index] = kept[index] === 0 ? 0 : (w[index]! + dual[index]!) / norms[index % columns]!;
   }
 }
+
+export const admm: PruningMethod = {
+  name: "admm",
+  needs: "gram",
+  pattern: "tensor",
+  fitsWeights: true,
+  summary: "seeks mask and weights together by alternating directions (ADMM)",
+  source: "Boža 2024, arXiv 2401.02938",
+  prune: async (weights, inputs, selection) => {
+    const target = await multiply(weights, inputs.once(singleGram));
+    await pruneAdmm(weights, target, await inputs.once(admmInputs), selection);
+  },
+};

@@ -3,15 +3,16 @@
  * and go until the shift is small.
  */
 import type { Matrix } from "../../onnx/matrix.ts";
-import { scoreWanda } from "../importance.ts";
 import type { InputStatistics } from "../statistics.ts";
+import type { MaskRefinement } from "./method.ts";
+import { scoreWanda } from "./wanda.ts";
 
 // The paper's code's defaults.
 const mostCycles = 50;
 const smallEnough = 0.1;
 
-/** Betters the mask of `pruned` in place; counts per row stay as they were, kept weights keep their values. */
-export function refineDsnot(dense: Matrix, pruned: Matrix, { squares, sums, tokens }: InputStatistics): void {
+/** Refines the mask of `pruned` in place; counts per row stay as they were, kept weights keep their values. */
+function refineDsnot(dense: Matrix, pruned: Matrix, { squares, sums, tokens }: InputStatistics): void {
   const { rows, columns, data } = dense;
   const wanda = scoreWanda(dense, squares);
   const variances = squares.map((square, column) => square / tokens - (sums[column]! / tokens) ** 2 || Number.EPSILON);
@@ -40,3 +41,12 @@ export function refineDsnot(dense: Matrix, pruned: Matrix, { squares, sums, toke
     }
   }
 }
+
+export const dsnot: MaskRefinement = {
+  name: "dsnot",
+  needs: "gram",
+  keepsGroups: false,
+  summary: "swaps weights of a row until the shift of its mean output is small",
+  source: "Zhang et al. 2023, arXiv 2310.08915",
+  refine: (dense, pruned, { statistics }) => refineDsnot(dense, pruned, statistics),
+};

@@ -4,7 +4,9 @@
  */
 import { cut, type Matrix, multiply } from "../../onnx/matrix.ts";
 import { inverseCholesky } from "../cholesky.ts";
-import { type SpanPattern, zeroLowest } from "../lowest.ts";
+import { type SpanPattern, zeroLowest } from "../select.ts";
+import type { InputStatistics } from "../statistics.ts";
+import type { LayerSelection, PruningMethod } from "./method.ts";
 
 const blockColumns = 128;
 // Within a strip errors move one by one, to the rest of its block by a matrix product, which is far faster.
@@ -33,8 +35,7 @@ export async function inverseFactor(gram: Matrix<Float64Array>): Promise<Matrix>
 export async function pruneSparseGpt(
   weights: Matrix,
   factor: Matrix,
-  pattern: SpanPattern,
-  sparsity: number,
+  { pattern, sparsity }: LayerSelection,
 ): Promise<void> {
   const { rows, columns, data } = weights;
   // Neither blocks nor strips must cut a group of m in two.
@@ -50,61 +51,53 @@ export async function pruneSparseGpt(
     const perSpan = pattern === "row" ? 1 : rows;
     const target = Math.round(to * perSpan * sparsity) - pruned;
     pruned += target;
-    const share = target / (width * perSpan);
-    // 0 = goes. Groups are marked later, by what the columns before them have left.
-    const marks = new Float32Array(rows * width).fill(1);
-    if (typeof pattern === "string") {
-      const scores = Float32Array.from(marks, (_, index) => {
-        const column = from + (index % width);
-        return (data[Math.floor(index / width) * columns + column]! / diagonal[column]!) ** 2;
-      });
-      zeroLowest(marks, scores, width, pattern, share);
-    }
-    const errors = new Float32Array(rows * width);
+    /** Marks, 0 at the weights that go, by what the columns before them have left. */
+    const marksOf = (first: number, last: number, pattern: SpanPattern, share: number) => {
+      const own = cut(weights, 0, rows, first, last);
+      const scores = own.data.map((weight, index) => (weight / diagonal[first + (index % own.columns)]!) ** 2);
+      const marks = { ...own, data: own.data.fill(1) };
+      zeroLowest(marks.data, scores, own.columns, pattern, share);
+      return marks;
+    };
+    const blockMarks = typeof pattern === "string" ? marksOf(from, to, pattern, target / (width * perSpan)) : undefined;
+    const errors = { rows, columns: width, data: new Float32Array(rows * width) };
     for (let start = from; start < to; start += strip) {
       const end = Math.min(start + strip, to);
-      for (let row = 0; row < rows; row++) {
-        const ofRow = (values: Float32Array) => values.subarray(row * width + start - from, row * width + end - from);
-        const own = data.subarray(row * columns + start, row * columns + end);
-        pruneStrip(own, ofRow(marks), ofRow(errors), { diagonal, factor, start, pattern, share });
+      // Groups are marked as they are reached.
+      const part = blockMarks ? end - start : group;
+      for (let first = start; first < end; first += part) {
+        const marks = blockMarks ?? marksOf(first, first + part, pattern, sparsity);
+        const columnOfMarks = blockMarks ? first - from : 0;
+        for (let row = 0; row < rows; row++) {
+          const own = data.subarray(row * columns + first, row * columns + end);
+          const at = row * marks.columns + columnOfMarks;
+          const ofRow = errors.data.subarray(row * width + first - from, row * width + end - from);
+          zeroMarked(own, marks.data.subarray(at, at + part), ofRow, { diagonal, factor, first });
+        }
       }
       if (end === to) break;
-      const own = { rows, columns: width, data: errors };
-      await takeOver(weights, cut(own, 0, rows, start - from, end - from), cut(factor, start, end, end, to), end);
+      await takeOver(weights, cut(errors, 0, rows, start - from, end - from), cut(factor, start, end, end, to), end);
     }
-    if (to < columns) {
-      await takeOver(weights, { rows, columns: width, data: errors }, cut(factor, from, to, to, columns), to);
-    }
+    if (to < columns) await takeOver(weights, errors, cut(factor, from, to, to, columns), to);
   }
 }
 
 /**
- * Zeroes what is marked in one row of a strip, keeps the errors, and lets the row's weights to the right within the strip take them over.
- * Groups are marked as they are reached. `start` is the strip's first column.
+ * Zeroes what is marked in a part of one row, keeps the errors, and lets the row's weights to the right within the strip, as far as
+ * `weights` goes, take them over. `first` is the part's first column.
  */
-function pruneStrip(
+function zeroMarked(
   weights: Float32Array,
   marks: Float32Array,
   errors: Float32Array,
-  {
-    diagonal,
-    factor,
-    start,
-    pattern,
-    share,
-  }: { diagonal: Float64Array; factor: Matrix; start: number; pattern: SpanPattern; share: number },
+  { diagonal, factor, first }: { diagonal: Float64Array; factor: Matrix; first: number },
 ): void {
-  for (let i = 0; i < weights.length; i++) {
-    if (typeof pattern === "object" && i % pattern.of === 0) {
-      const marksOfGroup = marks.subarray(i, i + pattern.of);
-      const scores = Float32Array.from(marksOfGroup, (_, k) => (weights[i + k]! / diagonal[start + i + k]!) ** 2);
-      zeroLowest(marksOfGroup, scores, pattern.of, pattern, share);
-    }
+  for (let i = 0; i < marks.length; i++) {
     if (marks[i] !== 0) continue;
-    const error = weights[i]! / diagonal[start + i]!;
+    const error = weights[i]! / diagonal[first + i]!;
     errors[i] = error;
     weights[i] = 0;
-    const factors = (start + i) * factor.columns + start;
+    const factors = (first + i) * factor.columns + first;
     for (let right = i + 1; right < weights.length; right++) weights[right]! -= error * factor.data[factors + right]!;
   }
 }
@@ -117,3 +110,15 @@ async function takeOver({ columns, data }: Matrix, errors: Matrix, factors: Matr
     for (let i = 0; i < change.columns; i++) data[at + i]! -= change.data[row * change.columns + i]!;
   }
 }
+
+const factorOf = ({ gram }: InputStatistics) => inverseFactor(gram!);
+
+export const sparsegpt: PruningMethod = {
+  name: "sparsegpt",
+  needs: "gram",
+  pattern: "tensor",
+  fitsWeights: true,
+  summary: "second-order (OBS): prunes column by column, then updates the remaining weights",
+  source: "Frantar and Alistarh 2023, arXiv 2301.00774",
+  prune: async (weights, inputs, selection) => await pruneSparseGpt(weights, await inputs.once(factorOf), selection),
+};

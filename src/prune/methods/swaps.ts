@@ -3,17 +3,18 @@
  * weight goes. Counts per row (or group) stay as they were, kept weights keep their values.
  */
 import { type Matrix, multiply } from "../../onnx/matrix.ts";
-import type { SpanPattern } from "../lowest.ts";
+import type { SpanPattern } from "../select.ts";
+import { type MaskRefinement, singleGram } from "./method.ts";
 
 const mostSwaps = 200;
 // The pair is sought among the best of each side, whose joint term is then counted in exactly.
 const candidates = 8;
 
 /**
- * Betters the mask of `pruned` in place. With e the part of a row that is zeroed and r = G e, the squared error e G e changes by
+ * Refines the mask of `pruned` in place. With e the part of a row that is zeroed and r = G e, the squared error e G e changes by
  * 2 w r + w² G when a weight goes, by -2 w r + w² G when it comes back, and by -2 w w' G' for the two together.
  */
-export async function swapMask(dense: Matrix, pruned: Matrix, gram: Matrix, pattern: SpanPattern): Promise<void> {
+async function swapMask(dense: Matrix, pruned: Matrix, gram: Matrix, pattern: SpanPattern): Promise<void> {
   const { rows, columns } = dense;
   const gone = { ...dense, data: dense.data.map((value, index) => (pruned.data[index] === 0 ? value : 0)) };
   const products = (await multiply(gone, gram)).data;
@@ -89,3 +90,12 @@ class Candidates {
     this.index[at] = index;
   }
 }
+
+export const swaps: MaskRefinement = {
+  name: "swaps",
+  needs: "gram",
+  keepsGroups: true,
+  summary: "swaps a zeroed and a kept weight of a row as long as that lowers the layer's error",
+  source: "SparseSwaps 2025, arXiv 2512.10922",
+  refine: (dense, pruned, inputs, pattern) => swapMask(dense, pruned, inputs.once(singleGram), pattern),
+};

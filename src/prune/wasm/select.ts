@@ -6,7 +6,7 @@
  * lies, one of the next digit looks into that bin only. Of equal scores the lower index goes first. A
  * bfloat16 is the upper half of a float32, so a histogram of its 15 magnitude bits ends the search for magnitudes.
  *
- * The caller lays out the memory: a table of tasks, the weights, room for each thread (a block of scores, then bins).
+ * The caller lays out the memory: a table of tasks, the weights, scratch for each thread (a block of scores, then bins).
  * Every `…Each` takes tasks from the table until `next` says that none is left, so several threads can share a table.
  */
 
@@ -31,9 +31,12 @@ class Task {
   /** Address of this tensor's own 65,536 bins, used when tensors are pruned together. */
   bins: u32;
   zeros: u32;
+  /** Address of float32 scores, one a weight, of the method "given". */
+  scores: u32;
 }
 
 const magnitude: u32 = 0;
+const given: u32 = 2;
 /** Scores are computed a block at a time, which stays in the fastest cache. */
 const blockLength: u32 = 1024;
 const binsLength: u32 = 65536;
@@ -52,16 +55,16 @@ export function countZerosEach(table: usize, tasks: u32, next: usize): void {
 }
 
 /** Zeroes what each task says, each tensor for itself. */
-export function pruneEach(table: usize, tasks: u32, next: usize, room: usize): void {
+export function pruneEach(table: usize, tasks: u32, next: usize, scratch: usize): void {
   for (let task = take(table, tasks, next); task; task = take(table, tasks, next)) {
     if (task.length === 0) continue;
-    if (task.span <= 16) zeroByRank(task, room);
+    if (task.span <= 16) zeroByRank(task, scratch);
     else {
       const digitBits: u32 = task.span < 32768 ? 8 : 16;
       for (let from: u32 = 0; from < task.length; from += task.span) {
         const to = from + task.span;
-        findThreshold(task, from, to, digitBits, room);
-        zeroBelow(task, from, to, room);
+        findThreshold(task, from, to, digitBits, scratch);
+        zeroBelow(task, from, to, scratch);
       }
     }
   }
@@ -71,13 +74,13 @@ export function pruneEach(table: usize, tasks: u32, next: usize, room: usize): v
  * One step for tensors that are pruned together: fills each task's own bins with the 16-bit digits at `shift` of the
  * scores that have the task's known digits, and this thread's bins with their sum.
  */
-export function countEach(table: usize, tasks: u32, next: usize, room: usize, shift: u32): void {
-  const sums = room + blockLength * 4;
+export function countEach(table: usize, tasks: u32, next: usize, scratch: usize, shift: u32): void {
+  const sums = scratch + blockLength * 4;
   memory.fill(sums, 0, binsLength * 4);
   for (let task = take(table, tasks, next); task; task = take(table, tasks, next)) {
     const bins: usize = task.bins;
     memory.fill(bins, 0, binsLength * 4);
-    countDigits(task, 0, task.length, shift, 0xffff, bins, room);
+    countDigits(task, 0, task.length, shift, 0xffff, bins, scratch);
     for (let offset: usize = 0; offset < binsLength * 4; offset += 16) {
       v128.store(sums + offset, i32x4.add(v128.load(sums + offset), v128.load(bins + offset)));
     }
@@ -85,15 +88,15 @@ export function countEach(table: usize, tasks: u32, next: usize, room: usize, sh
 }
 
 /** Zeroes the scores below each task's threshold and the first of its ties. */
-export function zeroEach(table: usize, tasks: u32, next: usize, room: usize): void {
+export function zeroEach(table: usize, tasks: u32, next: usize, scratch: usize): void {
   for (let task = take(table, tasks, next); task; task = take(table, tasks, next)) {
-    zeroBelow(task, 0, task.length, room);
+    zeroBelow(task, 0, task.length, scratch);
   }
 }
 
 /** Sets `task.score` and `task.ties` such that exactly `task.count` of the scores from `from` to `to` go. */
-function findThreshold(task: Task, from: u32, to: u32, digitBits: u32, room: usize): void {
-  const bins = room + blockLength * 4;
+function findThreshold(task: Task, from: u32, to: u32, digitBits: u32, scratch: usize): void {
+  const bins = scratch + blockLength * 4;
   const digitMask: u32 = (1 << digitBits) - 1;
   // the lower 16 bits of magnitudes are zero
   const lastShift: u32 = task.method === magnitude ? 16 : 0;
@@ -103,7 +106,7 @@ function findThreshold(task: Task, from: u32, to: u32, digitBits: u32, room: usi
   for (let shift: u32 = 32; shift > lastShift; ) {
     shift -= digitBits;
     memory.fill(bins, 0, (digitMask + 1) * 4);
-    countDigits(task, from, to, shift, digitMask, bins, room);
+    countDigits(task, from, to, shift, digitMask, bins, scratch);
     let bin: u32 = 0;
     for (let inBin = load<u32>(bins); task.ties > inBin; inBin = load<u32>(bins + bin * 4)) {
       task.ties -= inBin;
@@ -114,15 +117,15 @@ function findThreshold(task: Task, from: u32, to: u32, digitBits: u32, room: usi
   }
 }
 
-function countDigits(task: Task, from: u32, to: u32, shift: u32, digitMask: u32, bins: usize, room: usize): void {
+function countDigits(task: Task, from: u32, to: u32, shift: u32, digitMask: u32, bins: usize, scratch: usize): void {
   if (task.method === magnitude && shift === 16 && digitMask === 0xffff) {
     countAllMagnitudes(task.weights + from * 2, task.weights + to * 2, bins);
     return;
   }
   for (let start = from; start < to; start += blockLength) {
     const length = min(blockLength, to - start);
-    scoreBlock(task, start, length, room);
-    for (let at: usize = room, end: usize = room + length * 4; at < end; at += 4) {
+    scoreBlock(task, start, length, scratch);
+    for (let at: usize = scratch, end: usize = scratch + length * 4; at < end; at += 4) {
       const score = load<u32>(at);
       if ((score & task.scoreMask) === task.score) increment(bins, (score >> shift) & digitMask);
     }
@@ -149,7 +152,7 @@ function increment(bins: usize, bin: u32): void {
 }
 
 /** Zeroes (to +0) the weights whose scores lie below `task.score`, and the first `task.ties` of those equal to it. */
-function zeroBelow(task: Task, from: u32, to: u32, room: usize): void {
+function zeroBelow(task: Task, from: u32, to: u32, scratch: usize): void {
   if (task.method === magnitude) {
     zeroMagnitudesBelow(task.weights + from * 2, task.weights + to * 2, (task.score >> 16) as i16, task.ties);
     return;
@@ -158,9 +161,9 @@ function zeroBelow(task: Task, from: u32, to: u32, room: usize): void {
   let ties = task.ties;
   for (let start = from; start < to; start += blockLength) {
     const length = min(blockLength, to - start);
-    scoreBlock(task, start, length, room);
+    scoreBlock(task, start, length, scratch);
     for (let index: u32 = 0; index < length; index++) {
-      const score = load<u32>(room + index * 4);
+      const score = load<u32>(scratch + index * 4);
       const tie = score === threshold && ties > 0;
       ties -= tie as u32;
       keepUnless(task, start + index, tie || score < threshold);
@@ -204,18 +207,19 @@ function zeroMagnitudesBelow(from: usize, to: usize, threshold: i16, quota: u32)
 }
 
 /** For spans of a handful of weights comparing each with each beats a histogram. */
-function zeroByRank(task: Task, room: usize): void {
+function zeroByRank(task: Task, scratch: usize): void {
   const span = task.span;
   const step = (blockLength / span) * span;
   for (let start: u32 = 0; start < task.length; start += step) {
     const length = min(step, task.length - start);
-    scoreBlock(task, start, length, room);
+    scoreBlock(task, start, length, scratch);
     for (let from: u32 = 0; from < length; from += span) {
       for (let index = from; index < from + span; index++) {
-        const score = load<u32>(room + index * 4);
+        const score = load<u32>(scratch + index * 4);
         let rank: u32 = 0;
-        for (let other = from; other < index; other++) rank += (load<u32>(room + other * 4) <= score) as u32;
-        for (let other = index + 1; other < from + span; other++) rank += (load<u32>(room + other * 4) < score) as u32;
+        for (let other = from; other < index; other++) rank += (load<u32>(scratch + other * 4) <= score) as u32;
+        for (let other = index + 1; other < from + span; other++)
+          rank += (load<u32>(scratch + other * 4) < score) as u32;
         keepUnless(task, start + index, rank < task.count);
       }
     }
@@ -224,6 +228,15 @@ function zeroByRank(task: Task, room: usize): void {
 
 /** Writes the scores of `length` weights from index `start` on to `scores`, four at a time: up to three more than asked. */
 function scoreBlock(task: Task, start: u32, length: u32, scores: usize): void {
+  if (task.method === given) {
+    const own: usize = task.scores + start * 4;
+    // Without the sign, which a NaN may have: it counts as the highest.
+    const unsigned = i32x4.splat(0x7fffffff);
+    for (let offset: usize = 0; offset < length * 4; offset += 16) {
+      v128.store(scores + offset, v128.and(v128.load(own + offset), unsigned));
+    }
+    return;
+  }
   const weights: usize = task.weights + start * 2;
   const magnitudeBits = i32x4.splat(0x7fff);
   if (task.method === magnitude) {

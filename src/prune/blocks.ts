@@ -1,20 +1,23 @@
 /** Goes through the blocks in order: measures a block's inputs with its predecessors pruned, prunes it, passes its outputs on. */
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readdir, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import { fileSource } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { bf16ToFloat32, float32ToBf16 } from "../checkpoint/half.ts";
+import { readSafetensorsHeader, readSafetensorsTensor, writeSafetensors } from "../checkpoint/safetensors.ts";
 import type { Tensor, TensorInfo } from "../checkpoint/tensor.ts";
 import { placeInBlock } from "../checkpoint/tensor-names.ts";
-import { PrunelabError } from "../errors.ts";
+import { messageOf, PrunelabError } from "../errors.ts";
 import { cacheFolder } from "../hub/cache-folder.ts";
 import { withLock } from "../hub/lock.ts";
 import { type LinearInput, linearInputs } from "../model/block-graph.ts";
 import { advance, type BlockWeights, embedWindows, openBlock, readBlock } from "../model/run-block.ts";
+import { GraphBuilder } from "../onnx/graph.ts";
+import { type Device, float32, openSession } from "../onnx/session.ts";
 import { namedBudgets, tensorSparsities } from "./budgets.ts";
 import { type Calibration, loadCalibration } from "./calibration.ts";
-import { type Device, openDevice } from "./device.ts";
-import { type BlockInScope, readDoneBlocks, writeDoneBlock } from "./done-blocks.ts";
 import type { CalibratedPlan, PruneOptions } from "./options.ts";
 import { pruneLinear, rememberInputs } from "./prune-linear.ts";
 import { countZeros } from "./sparsity.ts";
@@ -23,10 +26,11 @@ import { type InputStatistics, openInputMeter } from "./statistics.ts";
 // Pruned linear layers, 200 MB each for Gemma 3 270M.
 const keptRuns = 6;
 
-/** Tensors that were pruned, and the zeros of the dense ones, by name, as far as those were read on the way. */
-export interface PrunedBlocks {
+/** Tensors that were pruned, and the zeros of the dense ones, by name, and of the pruned ones, as far as they were counted on the way. */
+export interface PrunedTensors {
   readonly tensors: readonly Tensor[];
   readonly zerosBefore: ReadonlyMap<string, number>;
+  readonly zeros?: readonly number[];
 }
 
 /**
@@ -37,29 +41,19 @@ export async function pruneBlocks(
   dense: Checkpoint,
   infos: readonly TensorInfo[],
   plan: CalibratedPlan,
-  options: Pick<PruneOptions, "onProgress" | "onNotice"> = {},
-): Promise<PrunedBlocks> {
-  const { onProgress } = options;
+  { signal, onProgress, onNotice }: Pick<PruneOptions, "signal" | "onProgress" | "onNotice"> = {},
+): Promise<PrunedTensors> {
+  const { method } = plan;
   const layers = groupByBlock(infos);
   const zerosBefore = new Map<string, number>();
-  // A mistake in budgets is told before texts are read.
+  // A mistake in budgets is reported before texts are read.
   if (typeof plan.budgets === "object") namedBudgets(infos, plan.budgets, plan.sparsity);
   const calibration = await loadCalibration(dense, plan.calibration);
-  const selectsOnDevice = plan.method !== "sparsegpt" && plan.method !== "admm";
-  if (!selectsOnDevice && plan.device === "webgpu") {
-    options.onNotice?.(`pruning on the CPU, where ${plan.method} always runs`);
-  }
-  const folder = join(cacheFolder("pruning"), await runKey(dense, infos, plan, calibration));
+  const device = await availableDevice(plan.device, onNotice);
+  const folder = join(cacheFolder("pruning"), await runKey(dense, infos, { ...plan, device }, calibration));
   const tensors = await withLock(folder, async () => {
     const done = await readDoneBlocks(folder, layers);
-    if (done.length < layers.length) {
-      const device = await openDevice(selectsOnDevice ? plan.device : "cpu", options);
-      try {
-        await pruneFrom(done, device);
-      } finally {
-        device.close();
-      }
-    }
+    if (done.length < layers.length) await pruneFrom(done);
     const now = new Date();
     await utimes(folder, now, now);
     return done.flat();
@@ -69,29 +63,27 @@ export async function pruneBlocks(
   return { tensors: infos.map(({ name }) => byName.get(name)!), zerosBefore };
 
   /** Prunes the blocks that are not done yet and adds them to those that are. */
-  async function pruneFrom(done: Tensor[][], device: Device): Promise<void> {
+  async function pruneFrom(done: Tensor[][]): Promise<void> {
     const hidden = await embedWindows(dense, calibration.windows);
-    const denseHidden = plan.compensate ? { ...hidden, data: hidden.data.slice() } : undefined;
-    const passOn = openBlock(dense.config, ["hidden_out"]);
-    const sparsities = await tensorSparsities(dense, infos, plan, calibration, onProgress);
-    const needsGram =
-      plan.method === "sparsegpt" || plan.method === "admm" || plan.refine !== undefined || plan.reconstruct;
+    const passOn = openBlock(dense.config, ["hidden_out"], { device });
+    const sparsities = await tensorSparsities(dense, infos, plan, calibration, { device, signal, onProgress });
+    const needsGram = method.needs === "gram" || plan.refine?.needs === "gram" || plan.reconstruct;
     const meter = openInputMeter(dense, needsGram ? "gram" : "squares", {
       skipFirst: !calibration.countBos,
-      withDense: denseHidden !== undefined,
+      device,
+      signal,
     });
     try {
       for (const [index, { layer, infos }] of layers.entries()) {
-        onProgress?.({ step: `prune by ${plan.method}`, done: index, total: layers.length, unit: "blocks" });
+        signal?.throwIfAborted();
+        onProgress?.({ step: `prune by ${method.name}`, done: index, total: layers.length, unit: "blocks" });
         const weights = await readBlock(dense, layer);
         for (const { name } of infos) zerosBefore.set(name, countZeros(weights.get(nameInBlock(name))!));
         if (index < done.length || infos.length === 0) {
-          if (denseHidden) await advance(passOn, layer, weights, denseHidden);
           done[index] ??= [];
         } else {
-          const stream = denseHidden && { weights, hidden: denseHidden };
-          const statistics = await meter.measure(layer, weights, hidden, stream);
-          const pruned = await pruneBlock(infos, weights, statistics, sparsities, device);
+          const statistics = await meter.measure(layer, weights, hidden);
+          const pruned = await pruneBlock(infos, weights, statistics, sparsities);
           await writeDoneBlock(folder, layer, pruned);
           done.push(pruned);
         }
@@ -102,7 +94,7 @@ export async function pruneBlocks(
       await passOn.release();
       await meter.release();
     }
-    onProgress?.({ step: `prune by ${plan.method}`, done: layers.length, total: layers.length, unit: "blocks" });
+    onProgress?.({ step: `prune by ${method.name}`, done: layers.length, total: layers.length, unit: "blocks" });
   }
 
   async function pruneBlock(
@@ -110,7 +102,6 @@ export async function pruneBlocks(
     weights: BlockWeights,
     statistics: ReadonlyMap<LinearInput, InputStatistics>,
     sparsities: ReadonlyMap<string, number>,
-    device: Device,
   ): Promise<Tensor[]> {
     const pruned: Tensor[] = [];
     for (const [input, names] of Object.entries(linearInputs)) {
@@ -118,13 +109,31 @@ export async function pruneBlocks(
       for (const name of names) {
         const info = infos.find((info) => nameInBlock(info.name) === `${name}.weight`);
         if (!info) continue;
+        signal?.throwIfAborted();
         const [rows = 0, columns = 0] = info.shape;
         const dense = { rows, columns, data: weights.get(`${name}.weight`)! };
-        const { data } = await pruneLinear(dense, inputs, plan, sparsities.get(info.name)!, device);
+        const { data } = await pruneLinear(dense, inputs, plan, sparsities.get(info.name)!);
         pruned.push({ ...info, data: float32ToBf16(data) });
       }
     }
     return pruned;
+  }
+}
+
+/** The device that was asked for, or the CPU, and one line of notice, if that cannot be opened. */
+async function availableDevice(wanted: Device, onNotice: PruneOptions["onNotice"]): Promise<Device> {
+  if (wanted === "cpu") return wanted;
+  const graph = new GraphBuilder(new Map(), "");
+  const x = graph.input("x", "float32", ["rows", 1]);
+  graph.output("y", graph.op("Add", [x, x]), "float32", ["rows", 1]);
+  try {
+    const session = await openSession(graph.encode("probe"), { device: wanted });
+    await session.run({ x: float32(Float32Array.of(1), [1, 1]) });
+    await session.release();
+    return wanted;
+  } catch (error) {
+    onNotice?.(`calibrating on the CPU: ${messageOf(error).replace(/\s*\n\s*/g, " ")}`);
+    return "cpu";
   }
 }
 
@@ -148,14 +157,15 @@ function nameInBlock(name: string): string {
   return placeInBlock(name)!.name;
 }
 
-/** Equal keys mean equal results, whatever the device. The number is the code's, to be raised when results change. */
+/** Equal keys mean equal results. The number is the code's, to be raised when results change. */
 async function runKey(
   dense: Checkpoint,
   infos: readonly TensorInfo[],
-  { calibration: _, scope: __, device: ___, ...plan }: CalibratedPlan,
+  { calibration: _, scope: __, method, refine, ...plan }: CalibratedPlan,
   { digest }: Calibration,
 ): Promise<string> {
-  const parts = [5, await dense.digest(), digest, plan, infos.map(({ name }) => name)];
+  const asked = { ...plan, method: method.name, refine: refine?.name };
+  const parts = [6, await dense.digest(), digest, asked, infos.map(({ name }) => name)];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
 }
 
@@ -169,4 +179,43 @@ async function removeOldest(folder: string): Promise<void> {
   );
   used.sort((a, b) => b.mtimeMs - a.mtimeMs);
   for (const { name } of used.slice(keptRuns)) await rm(join(folder, name), { recursive: true, force: true });
+}
+
+/** A block and those of its tensors that are to be pruned; none for a block that only passes on. */
+interface BlockInScope {
+  readonly layer: number;
+  readonly infos: readonly TensorInfo[];
+}
+
+/** The tensors of the first blocks, as far as they are done; one whose file is damaged is not. */
+async function readDoneBlocks(folder: string, blocks: readonly BlockInScope[]): Promise<Tensor[][]> {
+  const done: Tensor[][] = [];
+  for (const { layer, infos } of blocks) {
+    const path = blockPath(folder, layer);
+    if (infos.length > 0 && !existsSync(path)) break;
+    const tensors = await readDoneBlock(path, infos).catch(() => undefined);
+    if (!tensors) break;
+    done.push(tensors);
+  }
+  return done;
+}
+
+async function readDoneBlock(path: string, infos: readonly TensorInfo[]): Promise<Tensor[]> {
+  if (infos.length === 0) return [];
+  const entries = await readSafetensorsHeader(await fileSource(path));
+  const tensors: Tensor[] = [];
+  for (const { name, shape } of infos) {
+    tensors.push({ name, shape, data: await readSafetensorsTensor(entries.get(name)!) });
+  }
+  return tensors;
+}
+
+async function writeDoneBlock(folder: string, layer: number, tensors: readonly Tensor[]): Promise<void> {
+  if (tensors.length === 0) return;
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  await writeSafetensors(blockPath(folder, layer), tensors, async (name) => byName.get(name)!);
+}
+
+function blockPath(folder: string, layer: number): string {
+  return join(folder, `block-${layer}.safetensors`);
 }

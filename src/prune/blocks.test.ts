@@ -12,7 +12,9 @@ import { openCheckpointFile } from "../checkpoint/open.ts";
 import { cacheFolder } from "../hub/cache-folder.ts";
 import { embedWindows, openBlock, readBlock } from "../model/run-block.ts";
 import type { CalibrationOptions } from "./calibration.ts";
-import { type PruneOptions, pruningMethods } from "./options.ts";
+import { maskDifference } from "./mask.ts";
+import { pruningMethods } from "./methods/methods.ts";
+import type { PruneOptions } from "./options.ts";
 import { prune } from "./prune.ts";
 
 const tokenIds = [1, 2, 3, 4].map((seed) =>
@@ -93,7 +95,6 @@ const combinations: PruneOptions[] = [
   { method: "admm", sparsity: 0.5, pattern: "row" },
   { method: "magnitude", pattern: "2:4", refine: "swaps", reconstruct: true },
   { method: "wanda", sparsity: 0.5, refine: "dsnot" },
-  { method: "admm", sparsity: 0.5, compensate: true },
 ];
 
 test("every method and pattern gives its exact count, with or without BOS in the norms, and the same when asked again", async () => {
@@ -166,23 +167,6 @@ test("a stopped run goes on at the block it had reached, to the same end; a fini
   assert.deepEqual(steps, []);
 });
 
-test("a stopped run that compensates goes on with the dense model's stream too", async () => {
-  const options: PruneOptions = { method: "admm", sparsity: 0.4, compensate: true, calibration };
-  const second = await resumed(options);
-  assert.equal(await second.digest(), await (await prune(dense, options)).digest());
-});
-
-test("compensation begins where a block before has lost something", async () => {
-  const options: PruneOptions = { method: "admm", sparsity: 0.5, calibration };
-  const [plain, compensated] = [await prune(dense, options), await prune(dense, { ...options, compensate: true })];
-  const same = async (name: string) => {
-    const [a, b] = [await plain.read(name), await compensated.read(name)];
-    return Buffer.from(a.data.buffer).equals(Buffer.from(b.data.buffer));
-  };
-  assert.ok(await same("model.layers.0.mlp.down_proj.weight"));
-  assert.ok(!(await same("model.layers.1.self_attn.q_proj.weight")));
-});
-
 test("a run that is killed goes on at its block when it is asked for again", async () => {
   const options: PruneOptions = { method: "wanda", sparsity: 0.35, calibration };
   const source = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
@@ -202,6 +186,72 @@ test("a run that is killed goes on at its block when it is asked for again", asy
   assert.ok(seen.length > 0);
   await rm(cacheFolder("pruning"), { recursive: true });
   assert.equal(await second.digest(), await (await prune(dense, options)).digest());
+});
+
+test("a run that is aborted throws the reason between blocks, keeps what is done and goes on from there", async () => {
+  const options: PruneOptions = { method: "wanda", sparsity: 0.55, calibration };
+  for (const stopAt of [0, 2]) {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const onProgress: PruneOptions["onProgress"] = ({ done }) => void (done === stopAt && controller.abort(reason));
+    await assert.rejects(prune(dense, { ...options, signal: controller.signal, onProgress }), reason);
+  }
+  const seen: number[] = [];
+  const whole = await prune(dense, { ...options, onProgress: ({ done }) => seen.push(done) });
+  assert.equal(whole.report.scope.sparsity > 0.5, true);
+  const blocks = readdirSync(cacheFolder("pruning"), { recursive: true, encoding: "utf8" });
+  assert.ok(blocks.some((file) => file.endsWith("block-6.safetensors")));
+  await assert.rejects(prune(dense, { ...options, signal: AbortSignal.abort(new Error("before")) }), /^Error: before$/);
+  const owl: PruneOptions = {
+    method: "magnitude",
+    sparsity: 0.55,
+    budgets: "owl",
+    calibration: { tokenIds: [[2, 5, 6, 7]] },
+  };
+  const controller = new AbortController();
+  const onProgress: PruneOptions["onProgress"] = ({ step }) => {
+    assert.equal(step, "measure the dense model");
+    controller.abort(new Error("while measuring"));
+  };
+  await assert.rejects(prune(dense, { ...owl, signal: controller.signal, onProgress }), /while measuring/);
+});
+
+const skipWithoutGpu = process.env.VK_ICD_FILENAMES
+  ? false
+  : "set VK_ICD_FILENAMES to SwiftShader's vk_swiftshader_icd.json";
+test("calibration on webgpu leaves the CPU's mask but for 1 weight in 100,000", { skip: skipWithoutGpu }, async () => {
+  const runs: PruneOptions[] = [
+    { method: "wanda", sparsity: 0.5 },
+    { method: "ria", sparsity: 0.5, pattern: "row" },
+    { method: "sparsegpt", pattern: "2:4" },
+    { method: "admm", sparsity: 0.5 },
+    { method: "magnitude", sparsity: 0.5, budgets: "owl" },
+  ];
+  for (const options of runs) {
+    const notices: string[] = [];
+    const onNotice = (line: string) => notices.push(line);
+    const onGpu = await prune(dense, { ...options, device: "webgpu", calibration, onNotice });
+    const onCpu = await prune(dense, { ...options, calibration });
+    assert.deepEqual(notices, []);
+    const rows = await maskDifference(onCpu, onGpu);
+    const apart = rows.reduce((sum, { onlyA, onlyB }) => sum + Math.max(onlyA, onlyB), 0);
+    const count = rows.reduce((sum, row) => sum + row.count, 0);
+    assert.ok(apart <= count / 100_000, `${onGpu.name}: ${apart} of ${count}`);
+    // Sums in another order: the run was not taken from the CPU's.
+    if (options.method === "sparsegpt") assert.notEqual(await onGpu.digest(), await onCpu.digest());
+  }
+});
+
+test("without its device a run says so once and ends as on the CPU", async () => {
+  const device = process.platform === "darwin" ? "dml" : "coreml";
+  const notices: string[] = [];
+  const options: PruneOptions = { method: "wanda", sparsity: 0.5, calibration };
+  const seen = await prune(dense, { ...options, device, onNotice: (line) => notices.push(line) });
+  assert.equal(await seen.digest(), await (await prune(dense, options)).digest());
+  assert.match(
+    notices.join("\n"),
+    new RegExp(`^calibrating on the CPU: device is not there: ${device}: not on [^\n]*$`),
+  );
 });
 
 test("fewer tokens than columns, so that Gram matrices are singular: exact counts, finite weights", async () => {
@@ -275,7 +325,7 @@ test("what cannot be asked for is refused in words", async () => {
   const wanda = { method: "wanda", sparsity: 0.5, calibration };
   await refused(
     { ...wanda, method: "wands" },
-    new RegExp(`unknown pruning method: wands; choose one of ${pruningMethods.join(", ")}`),
+    new RegExp(`unknown pruning method: wands; choose one of ${pruningMethods.map(({ name }) => name).join(", ")}`),
   );
   await refused({ ...wanda, pattern: "column" }, /unknown pruning pattern: column; choose/);
   await refused({ ...wanda, pattern: "global" }, /not with the pattern: global; choose tensor, row or n:m/);
@@ -290,10 +340,6 @@ test("what cannot be asked for is refused in words", async () => {
   await refused(
     { ...wanda, sparsity: undefined, pattern: "2:4", budgets: "owl" },
     /budgets need .*not with the pattern: 2:4/,
-  );
-  await refused(
-    { ...wanda, compensate: true },
-    /nothing to compensate with: wanda fits no weights to outputs; choose admm or add/,
   );
   for (const budgets of [null, 0.5]) await refused({ ...wanda, budgets }, /unknown layer budgets: (null|0\.5);/);
   await refused({ ...wanda, budgets: { "k_proj(": 0.5 } }, /invalid budgets; not a regular expression: k_proj\(/);

@@ -1,9 +1,30 @@
-/** Which weights two prunings of one model disagree on. */
+/** Masks of pruned checkpoints: which weights are kept, and which of them two prunings of one model disagree on. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { placeInBlock } from "../checkpoint/tensor-names.ts";
 import { PrunelabError } from "../errors.ts";
 import { parseScope } from "./options.ts";
 import { tensorsInScope } from "./sparsity.ts";
+
+/**
+ * The mask of each tensor in scope (default: the linear layers inside the blocks), by name: 1 for a weight that is kept, 0 for one that is
+ * zero (-0 too), in the tensor's order `[out, in]`. A byte a weight, 100 MB for Gemma 3 270M.
+ *
+ * @throws PrunelabError if the scope matches nothing.
+ */
+export async function maskOf(
+  checkpoint: Checkpoint,
+  { scope }: { readonly scope?: RegExp | string } = {},
+): Promise<Map<string, Uint8Array>> {
+  const masks = new Map<string, Uint8Array>();
+  for (const { name } of tensorsInScope(checkpoint, parseScope(scope))) {
+    const { data } = await checkpoint.read(name);
+    masks.set(
+      name,
+      Uint8Array.from(data, (bits) => Number((bits & 0x7fff) !== 0)),
+    );
+  }
+  return masks;
+}
 
 /** Weights of one tensor by which of two checkpoints have them at zero. */
 export interface MaskDifference {
@@ -23,7 +44,7 @@ export interface MaskDifference {
 /**
  * Compares the zeros of two checkpoints tensor by tensor, e.g. of one model under two methods.
  *
- * @throws PrunelabError where the scope (default: the linear layers inside the blocks) matches nothing, or the shapes differ.
+ * @throws PrunelabError if the scope (default: the linear layers inside the blocks) matches nothing, or the shapes differ.
  */
 export async function maskDifference(
   a: Checkpoint,
