@@ -119,10 +119,10 @@ test("tells its usage; mistakes are told before the model is opened", async (t) 
   const log = t.mock.method(console, "log", () => {});
   await runPrune(["--help"]);
   log.mock.restore();
-  const help = String(log.mock.calls[0]!.arguments[0]);
+  const help = log.mock.calls.map(({ arguments: [line] }) => line).join("\n");
   assert.match(help, /^usage: prunelab prune --output/);
   for (const { name, summary, source } of [...pruningMethods, ...maskRefinements]) {
-    assert.ok(help.includes(`    ${name} `) && help.includes(`${summary} (${source})`), name);
+    assert.ok(help.includes(`  ${name} `) && help.includes(`${summary} (${source})`), name);
   }
   const refused = async (args: string[], message: RegExp) => {
     await assert.rejects(

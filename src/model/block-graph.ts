@@ -35,7 +35,7 @@ export function buildBlockGraph(
   type: LayerType,
   tokens: number,
   outputs: readonly BlockOutput[],
-  { skipFirst = false }: { readonly skipFirst?: boolean } = {},
+  { skipFirst = false, inFloat64 = false }: { readonly skipFirst?: boolean; readonly inFloat64?: boolean } = {},
 ): Uint8Array {
   const graph = new GraphBuilder(new Map(), "");
   const hidden = graph.input("hidden", "float32", ["batch_size", tokens, config.hidden_size]);
@@ -51,7 +51,7 @@ export function buildBlockGraph(
     config,
     tokens: shape,
     weight: (name) => name,
-    rotate: addRotation(graph, config, shape, positionIds)(type),
+    rotate: addRotation(graph, config, shape, positionIds, { inFloat64 })(type),
     mask: graph.input("mask", "float32", [1, 1, tokens, tokens]),
     spans: causalSpans(tokens, windowOf(config, type) ?? tokens),
     linear: (name, x, y) => {

@@ -55,13 +55,14 @@ export type Rotate = (x: Value) => Value;
 
 /**
  * Adds the tables of rotary angles and returns how each layer type rotates. `tokens`: int64 `[2]`, batch and tokens; `positionIds`: int64
- * `[batch, tokens]`.
+ * `[batch, tokens]`. `inFloat64`: sines and cosines in float64 on the CPU, for graphs on a GPU.
  */
 export function addRotation(
   graph: GraphBuilder,
   config: ModelConfig,
   tokens: Value,
   positionIds: Value,
+  { inFloat64 = false }: { readonly inFloat64?: boolean } = {},
 ): (type: LayerType) => Rotate {
   // RotaryEmbedding takes a table of angles and a row of it for each token. Our table has a row per token of the batch, computed here in
   // float32 as transformers does, so that no context length is built in.
@@ -71,7 +72,13 @@ export function addRotation(
   const table = (type: LayerType) => {
     const frequencies = rotaryFrequencies(config, type);
     const angle = graph.op("Mul", [flatPositions, graph.constant("float32", frequencies, [1, frequencies.length])]);
-    return [graph.op("Cos", [angle]), graph.op("Sin", [angle])];
+    if (!inFloat64) return [graph.op("Cos", [angle]), graph.op("Sin", [angle])];
+    // A GPU may be 5e-4 off here (WGSL's specification). None has float64, so that this runs on the CPU, which has no such cosine.
+    const double = (x: Value) => graph.op("Cast", [x], { to: 11 });
+    const sine = (x: Value) => graph.op("Cast", [graph.op("Sin", [x])], { to: 1 });
+    const high = Math.fround(Math.PI / 2);
+    const quarter = graph.op("Add", [double(graph.float(high)), double(graph.float(Math.PI / 2 - high))]);
+    return [sine(graph.op("Add", [double(angle), quarter])), sine(double(angle))];
   };
   const tables = { full_attention: table("full_attention"), sliding_attention: table("sliding_attention") };
   return (type) => (x) => graph.op("RotaryEmbedding", [x, tableRows, ...tables[type]], {}, microsoft);
