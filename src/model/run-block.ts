@@ -79,7 +79,10 @@ export function openBlock(
   const sessionFor = (type: LayerType, tokens: number) => {
     const key = `${type} ${tokens}`;
     const session =
-      sessions.get(key) ?? openSession(buildBlockGraph(config, type, tokens, outputs, { ...options, inFloat64: device !== "cpu" }), { device });
+      sessions.get(key) ??
+      openSession(buildBlockGraph(config, type, tokens, outputs, { ...options, inFloat64: device !== "cpu" }), {
+        device,
+      });
     sessions.set(key, session);
     return session;
   };
