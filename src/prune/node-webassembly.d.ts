@@ -1,4 +1,4 @@
-/** The part of WebAssembly's JavaScript interface that pruning uses: Node has it, but its types come with the browser's alone. */
+/** The part of WebAssembly's JavaScript interface that pruning and training use: Node has it, but its types come with the browser's alone. */
 declare namespace WebAssembly {
   class Module {
     constructor(bytes: Uint8Array);
@@ -12,4 +12,5 @@ declare namespace WebAssembly {
     constructor(module: Module, imports: { env: { memory: Memory | Memory<false> } });
     readonly exports: Record<string, (...parameters: number[]) => number>;
   }
+  function compile(bytes: Uint8Array): Promise<Module>;
 }
