@@ -79,6 +79,10 @@ test("every option means what the library means by it", async (t) => {
       { method: "ria", sparsity: 0.5, refine: "dsnot", reconstruct: true, calibration },
     ],
   ];
+  asked.push([
+    ["--method", "sparsegpt", "--quantize", "4", ...calibrated],
+    { method: "sparsegpt", sparsity: 0.5, quantize: { bits: 4 }, calibration },
+  ]);
   const dense = await openCheckpointFile(tinyModel);
   const digests = new Set<string>();
   for (const [args, options] of asked) {

@@ -73,6 +73,11 @@ the block it had reached.`,
       `fit the kept weights to the dense layer's outputs by least squares; default if --refine follows ${fitting.join(" or ")}`,
       { group: "refinements, on calibration inputs" },
     ),
+    quantize: value(
+      "--quantize <bits>",
+      "with sparsegpt: round the kept weights to 4 or 8 bits, blocks of 32 with a step each, while others make up for it",
+      { parse: parseWhole, words: ["4", "8"], group: "refinements, on calibration inputs" },
+    ),
     calibration: values(
       "--calibration <text>",
       "dolly (default), a .jsonl file or a text file; repeatable, for equal shares",
@@ -122,6 +127,7 @@ All methods but ${weightsAlone.join(" and ")} are calibrated: they look at the i
       }),
       ...(given.refine !== undefined && { refine: given.refine }),
       ...(given.reconstruct !== undefined && { reconstruct: given.reconstruct }),
+      ...(given.quantize !== undefined && { quantize: { bits: given.quantize } }),
       calibration: {
         ...(given.calibration.length > 0 && { source: given.calibration }),
         ...(windows !== undefined && { windows }),

@@ -188,6 +188,23 @@ test("a run that is killed goes on at its block when it is asked for again", asy
   assert.equal(await second.digest(), await (await prune(dense, options)).digest());
 });
 
+test("pruned and quantized together: fewer values, under a name of its own, the dense model too", async () => {
+  const options: PruneOptions = { method: "sparsegpt", sparsity: 0.5, quantize: { bits: 4 }, calibration };
+  const rounded = await prune(dense, options);
+  assert.match(rounded.name, /-sparsegpt-50-q4$/);
+  assert.match(
+    (await prune(dense, { ...options, sparsity: 0, quantize: { bits: 8, blockSize: 16 } })).name,
+    /-0-q8x16$/,
+  );
+  const name = "model.layers.1.mlp.down_proj.weight";
+  const { data } = await rounded.read(name);
+  assert.ok(data.filter((bits) => (bits & 0x7fff) === 0).length >= data.length / 2);
+  for (let from = 0; from < data.length; from += 32) {
+    const magnitudes = new Set(data.subarray(from, from + 32).map((bits) => bits & 0x7fff));
+    assert.ok(magnitudes.size <= 8, `${magnitudes.size}`);
+  }
+});
+
 test("a run that is aborted throws the reason between blocks, keeps what is done and goes on from there", async () => {
   const options: PruneOptions = { method: "wanda", sparsity: 0.55, calibration };
   for (const stopAt of [0, 2]) {

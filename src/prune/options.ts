@@ -1,9 +1,10 @@
 /** Checks what a caller asks of `prune` before any work, so that everything behind it takes checked values. */
+import { checkInteger } from "../base/check-integer.ts";
 import { PrunelabError } from "../errors.ts";
 import { checkDevice, type Device } from "../onnx/session.ts";
 import type { OnProgress } from "../progress.ts";
 import type { CalibrationOptions } from "./calibration.ts";
-import type { MaskRefinement, MethodName, PruningMethod, RefinementName } from "./methods/method.ts";
+import type { MaskRefinement, MethodName, PruningMethod, Quantization, RefinementName } from "./methods/method.ts";
 import { maskRefinements, pruningMethods } from "./methods/methods.ts";
 import type { SpanPattern } from "./select.ts";
 
@@ -40,6 +41,12 @@ export interface PruneOptions {
    * the mask that the method (`"sparsegpt"`, `"admm"`) had fitted the weights to.
    */
   readonly reconstruct?: boolean;
+  /**
+   * Only for `"sparsegpt"`, its paper's joint mode: rounds each kept weight to `bits` bits while the weights after it make up for the error.
+   * Each `blockSize` (default 32) weights of a row have a step of their own; zeros stay zero, and bfloat16 holds the rounded weights exactly.
+   * Rounding may zero a few more weights than `sparsity` says.
+   */
+  readonly quantize?: { readonly bits: 4 | 8; readonly blockSize?: number };
   /** Regular expression on tensor names; default: the seven linear layers inside the blocks, not the embedding. */
   readonly scope?: RegExp | string;
   /** An integer; only `"random"` uses it. Default 0. */
@@ -77,6 +84,7 @@ export interface CalibratedPlan extends Omit<PruningPlan, "seed"> {
   readonly budgets: LayerBudgets;
   readonly refine: MaskRefinement | undefined;
   readonly reconstruct: boolean;
+  readonly quantize: Quantization | undefined;
   readonly calibration: CalibrationOptions;
 }
 
@@ -88,6 +96,7 @@ export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan
   checkBudgets(budgets);
   const refine = options.refine === undefined ? undefined : find("mask refinement", options.refine, maskRefinements);
   const { reconstruct = refine !== undefined && method.fitsWeights === true } = options;
+  const quantize = planQuantization(options, method, refine !== undefined || reconstruct);
   if (method.needs === "nothing" && budgets === "uniform" && !refine && !reconstruct) {
     if (pattern === "global" && !method.kernel) refusePattern(`${method.name} goes tensor by tensor`, pattern);
     return plan;
@@ -110,7 +119,26 @@ export function planPruning(options: PruneOptions): PruningPlan | CalibratedPlan
   }
   if (pattern === "global") refusePattern("calibrated pruning goes block by block", pattern);
   const { seed: _, ...rest } = plan;
-  return { ...rest, pattern, budgets, refine, reconstruct, calibration };
+  return { ...rest, pattern, budgets, refine, reconstruct, quantize, calibration };
+}
+
+function planQuantization(
+  { quantize }: PruneOptions,
+  method: PruningMethod,
+  changesLater: boolean,
+): Quantization | undefined {
+  if (quantize === undefined) return undefined;
+  const { bits, blockSize = 32 } = quantize;
+  if (!method.quantizes) {
+    const able = pruningMethods.filter(({ quantizes }) => quantizes).map(({ name }) => name);
+    throw new PrunelabError(`${method.name} cannot quantize; leave quantize out or choose ${able.join(" or ")}`);
+  }
+  if (bits !== 4 && bits !== 8) throw new PrunelabError(`invalid quantize.bits: ${bits}; choose 4 or 8`);
+  checkInteger("quantize.blockSize", blockSize, 1);
+  if (changesLater) {
+    throw new PrunelabError("refine and reconstruct would leave the grid of quantize; leave them out");
+  }
+  return { bits, blockSize };
 }
 
 function refusePattern(why: string, pattern: string): never {

@@ -20,18 +20,19 @@ export function rememberInputs(statistics: InputStatistics): LinearInputs {
 export async function pruneLinear(
   dense: Matrix,
   inputs: LinearInputs,
-  plan: Pick<CalibratedPlan, "method" | "pattern" | "refine" | "reconstruct">,
+  plan: Pick<CalibratedPlan, "method" | "pattern" | "refine" | "reconstruct"> &
+    Partial<Pick<CalibratedPlan, "quantize">>,
   sparsity: number,
 ): Promise<Matrix> {
-  const { method, pattern, refine } = plan;
+  const { method, pattern, refine, quantize } = plan;
   const pruned: Matrix = { ...dense, data: dense.data.slice() };
   // Fits would come back to the dense weights but for the last bits.
-  if (sparsity === 0) return pruned;
+  if (sparsity === 0 && !quantize) return pruned;
   // Weights that meet nothing but zeros go first, and those of them that stay, stay as they were.
   const isDead = (index: number) =>
     method.fitsWeights === true && inputs.statistics.squares[index % dense.columns] === 0;
   for (let index = 0; index < dense.data.length; index++) if (isDead(index)) pruned.data[index]! *= 1e-12;
-  await method.prune!(pruned, inputs, { pattern, sparsity });
+  await method.prune!(pruned, inputs, { pattern, sparsity, quantize });
   for (let index = 0; index < dense.data.length; index++) {
     if (isDead(index) && pruned.data[index] !== 0) pruned.data[index] = dense.data[index]!;
   }

@@ -295,6 +295,26 @@ test("mistakes are told in one sentence", async () => {
     { method, sparsity: 0.5, device: "tpu" },
     "unknown device: tpu; choose one of cpu, webgpu, cuda, dml, coreml",
   );
+  await refused(
+    { method, sparsity: 0.5, quantize: { bits: 4 } },
+    "magnitude cannot quantize; leave quantize out or choose sparsegpt",
+  );
+  const joint = { method: "sparsegpt", sparsity: 0.5 };
+  await refused({ ...joint, quantize: { bits: 3 } }, "invalid quantize.bits: 3; choose 4 or 8");
+  await refused(
+    { ...joint, quantize: { bits: 4, blockSize: 0 } },
+    "invalid quantize.blockSize: 0; choose an integer of at least 1",
+  );
+  for (const later of [{ refine: "swaps", reconstruct: false }, { reconstruct: true }]) {
+    await refused(
+      { ...joint, quantize: { bits: 4 }, ...later },
+      "refine and reconstruct would leave the grid of quantize; leave them out",
+    );
+  }
+  await refused(
+    { ...joint, quantize: { bits: 4 } },
+    "rows are not divisible by 32: model.layers.0.mlp.down_proj.weight: 6 columns; choose another quantize.blockSize or leave it out of scope",
+  );
   await refused({ method: "random", sparsity: 0.5, seed: 0.5 }, "invalid seed; not an integer: 0.5; choose e.g. 0");
   await refused(
     { method, sparsity: 0.5, scope: "lm_head" },

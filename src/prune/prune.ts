@@ -110,11 +110,18 @@ async function pruneWeights(
   };
 }
 
-function checkRows(name: string, columns: number, { pattern }: PruningPlan | CalibratedPlan): void {
-  if (typeof pattern === "string" || columns % pattern.of === 0) return;
-  throw new PrunelabError(
-    `rows are not divisible by ${pattern.of}: ${name}: ${columns} columns; choose another pattern or leave it out of scope`,
-  );
+function checkRows(name: string, columns: number, plan: PruningPlan | CalibratedPlan): void {
+  const groups = typeof plan.pattern === "object" ? plan.pattern.of : 1;
+  const blocks = "calibration" in plan ? (plan.quantize?.blockSize ?? 1) : 1;
+  for (const [of, choice] of [
+    [groups, "another pattern"],
+    [blocks, "another quantize.blockSize"],
+  ] as const) {
+    if (columns % of === 0) continue;
+    throw new PrunelabError(
+      `rows are not divisible by ${of}: ${name}: ${columns} columns; choose ${choice} or leave it out of scope`,
+    );
+  }
 }
 
 /** E.g. `google/gemma-3-270m-magnitude-50`, `…-magnitude-2of4`, `…-random-row-62.5-seed1-mlp.down_proj`. */
@@ -133,6 +140,8 @@ function prunedName(name: string, plan: PruningPlan | CalibratedPlan): string {
     } else if (budgets !== "uniform") parts.push(budgets);
     if (plan.refine) parts.push(plan.refine.name);
     if (plan.reconstruct) parts.push("reconstructed");
+    if (plan.quantize)
+      parts.push(`q${plan.quantize.bits}${plan.quantize.blockSize === 32 ? "" : `x${plan.quantize.blockSize}`}`);
   }
   if (scope !== linearLayers) parts.push(scope.source.replace(/[^\w.]+/g, "-").replace(/^[-.]+|[-.]+$/g, ""));
   return parts.join("-");

@@ -26,6 +26,8 @@ export interface PruningMethod extends Entry<MethodName> {
   readonly kernel?: keyof typeof kernels;
   /** Whether it fits the weights that stay to the layer's outputs; if the mask is refined, they are then fitted anew. */
   readonly fitsWeights?: boolean;
+  /** Whether it can round the weights that stay to a grid while it makes up for what it does. */
+  readonly quantizes?: boolean;
   /** Prunes `[out, in]` weights in place. Left out for one that serves as control alone: it cannot be refined or be given budgets. */
   readonly prune?: PruneLayer;
 }
@@ -44,6 +46,14 @@ export interface LayerSelection {
   readonly pattern: SpanPattern;
   /** Of the weights that are to be zero, in [0, 1); for an `n:m` pattern n / m. */
   readonly sparsity: number;
+  /** Rounds what is kept; only for a method that says that it `quantizes`. */
+  readonly quantize?: Quantization | undefined;
+}
+
+/** A grid for each `blockSize` consecutive weights of a row: whole multiples, up to 2^(bits - 1) - 1 of either sign, of a step of their own. */
+export interface Quantization {
+  readonly bits: 4 | 8;
+  readonly blockSize: number;
 }
 
 export type PruneLayer = (weights: Matrix, inputs: LinearInputs, selection: LayerSelection) => void | Promise<void>;

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mersenne } from "pure-rand/generator/mersenne";
+import { bf16ToFloat32, float32ToBf16 } from "../../checkpoint/half.ts";
 import { type Matrix, multiply } from "../../onnx/matrix.ts";
 import { inverseCholesky } from "../cholesky.ts";
 import { zeroLowest } from "../select.ts";
-import { inverseFactor, pruneSparseGpt } from "./sparsegpt.ts";
+import { inverseFactor, pruneSparseGpt, stepOf } from "./sparsegpt.ts";
 
 /** Numbers about 0, always the same. */
 function random(rows: number, columns: number, seed: number): Matrix<Float64Array> {
@@ -120,4 +121,52 @@ test("sparsity 0 changes nothing", async () => {
   const weights = single(dense);
   await pruneSparseGpt(weights, await inverseFactor(await gramOf(130, 4)), { pattern: "tensor", sparsity: 0 });
   assert.deepEqual(weights, single(dense));
+});
+
+test("joint mode: zeros stay zero, what is kept lies on its block's grid, with no pruning less error than rounding alone makes", async () => {
+  const dense = random(24, 320, 11);
+  const gram = await gramOf(320, 12);
+  const factor = await inverseFactor(gram);
+  for (const bits of [4, 8] as const) {
+    for (const [pattern, sparsity] of [
+      ["tensor", 0],
+      ["tensor", 0.5],
+      ["row", 0.5],
+      [{ zeros: 2, of: 4 }, 0.5],
+      [{ zeros: 1, of: 5 }, 0.2],
+    ] as const) {
+      const what = `${bits} bits, ${sparsity}, ${JSON.stringify(pattern)}`;
+      const joint = single(dense);
+      await pruneSparseGpt(joint, factor, { pattern, sparsity, quantize: { bits, blockSize: 32 } });
+      assert.deepEqual(bf16ToFloat32(float32ToBf16(joint.data)), joint.data, what);
+      assert.ok(joint.data.filter((weight) => weight === 0).length >= Math.round(24 * 320 * sparsity), what);
+      for (let from = 0; from < joint.data.length; from += 32) {
+        const block = joint.data.subarray(from, from + 32);
+        // The step is not written down, but it divides all: one of the largest weight's parts.
+        const largest = block.reduce((most, weight) => Math.max(most, Math.abs(weight)), 0);
+        const most = 2 ** (bits - 1) - 1;
+        const parts = Array.from({ length: most }, (_, index) => largest / (index + 1));
+        const fits = (step: number) => block.every((weight) => Number.isInteger(weight / step));
+        assert.ok(largest === 0 || parts.some(fits), what);
+      }
+      const after = single(dense);
+      await pruneSparseGpt(after, factor, { pattern, sparsity });
+      for (let from = 0; from < after.data.length; from += 32) {
+        const block = after.data.subarray(from, from + 32);
+        const step = stepOf(block, bits);
+        for (const [index, weight] of block.entries()) block[index] = step * Math.round(weight / step);
+      }
+      const [error, plain] = [await errorOf(dense, joint, gram), await errorOf(dense, after, gram)];
+      // Beside what pruning loses of random weights, rounding is little.
+      assert.ok(error < (sparsity === 0 ? 0.7 : 1.05) * plain, `${what}: ${error} against ${plain}`);
+    }
+  }
+});
+
+test("the step of a block: its largest multiple reaches the largest weight, in bits that bfloat16 and float16 hold", () => {
+  assert.equal(stepOf(Float32Array.of(-7, 3, 0), 4), 1);
+  assert.equal(stepOf(Float32Array.of(1, 7.1), 4), 1.0625);
+  assert.equal(stepOf(Float32Array.of(127), 8), 1);
+  assert.equal(stepOf(Float32Array.of(-128), 8), 2);
+  assert.equal(stepOf(new Float32Array(4), 4), 2 ** -20);
 });

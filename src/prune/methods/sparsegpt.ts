@@ -35,7 +35,7 @@ export async function inverseFactor(gram: Matrix<Float64Array>): Promise<Matrix>
 export async function pruneSparseGpt(
   weights: Matrix,
   factor: Matrix,
-  { pattern, sparsity }: LayerSelection,
+  { pattern, sparsity, quantize }: LayerSelection,
 ): Promise<void> {
   const { rows, columns, data } = weights;
   // Neither blocks nor strips must cut a group of m in two.
@@ -43,6 +43,8 @@ export async function pruneSparseGpt(
   const step = Math.max(1, Math.floor(blockColumns / group)) * group;
   const strip = Math.max(1, Math.floor(stripColumns / group)) * group;
   const diagonal = Float64Array.from({ length: columns }, (_, i) => factor.data[i * columns + i]!);
+  /** The step of the block of weights that each row has reached. */
+  const steps = new Float64Array(rows);
   let pruned = 0;
   for (let from = 0; from < columns; from += step) {
     const to = Math.min(from + step, columns);
@@ -72,7 +74,16 @@ export async function pruneSparseGpt(
           const own = data.subarray(row * columns + first, row * columns + end);
           const at = row * marks.columns + columnOfMarks;
           const ofRow = errors.data.subarray(row * width + first - from, row * width + end - from);
-          zeroMarked(own, marks.data.subarray(at, at + part), ofRow, { diagonal, factor, first });
+          const rounded = (i: number, weight: number) => {
+            if (!quantize) return weight;
+            const blockStart = first + i;
+            if (blockStart % quantize.blockSize === 0) {
+              const rest = data.subarray(row * columns + blockStart, row * columns + blockStart + quantize.blockSize);
+              steps[row] = stepOf(rest, quantize.bits);
+            }
+            return roundTo(weight, steps[row]!, quantize.bits);
+          };
+          zeroMarked(own, marks.data.subarray(at, at + part), ofRow, { diagonal, factor, first, rounded });
         }
       }
       if (end === to) break;
@@ -83,23 +94,53 @@ export async function pruneSparseGpt(
 }
 
 /**
- * Zeroes what is marked in a part of one row, keeps the errors, and lets the row's weights to the right within the strip, as far as
- * `weights` goes, take them over. `first` is the part's first column.
+ * Zeroes what is marked in a part of one row and rounds what is not, keeps the errors, and lets the row's weights to the right within the strip,
+ * as far as `weights` goes, take them over. `first` is the part's first column.
  */
 function zeroMarked(
   weights: Float32Array,
   marks: Float32Array,
   errors: Float32Array,
-  { diagonal, factor, first }: { diagonal: Float64Array; factor: Matrix; first: number },
+  {
+    diagonal,
+    factor,
+    first,
+    rounded,
+  }: {
+    readonly diagonal: Float64Array;
+    readonly factor: Matrix;
+    readonly first: number;
+    readonly rounded: (index: number, weight: number) => number;
+  },
 ): void {
   for (let i = 0; i < marks.length; i++) {
-    if (marks[i] !== 0) continue;
-    const error = weights[i]! / diagonal[first + i]!;
+    const weight = weights[i]!;
+    // Also for a weight that goes: its block may begin here.
+    const kept = rounded(i, weight);
+    const now = marks[i] === 0 ? 0 : kept;
+    if (now === weight && marks[i] !== 0) continue;
+    const error = (weight - now) / diagonal[first + i]!;
     errors[i] = error;
-    weights[i] = 0;
+    weights[i] = now;
     const factors = (first + i) * factor.columns + first;
     for (let right = i + 1; right < weights.length; right++) weights[right]! -= error * factor.data[factors + right]!;
   }
+}
+
+/**
+ * The step of a block's grid: the largest weight is its largest multiple. It has so few significant bits that each multiple fits bfloat16's
+ * eight, and none below 2^-20, so that float16 holds it too.
+ */
+export function stepOf(weights: Float32Array, bits: 4 | 8): number {
+  const largest = weights.reduce((most, weight) => Math.max(most, Math.abs(weight)), 0);
+  const step = Math.max(largest / (2 ** (bits - 1) - 1), 2 ** -20);
+  const unit = 2 ** (Math.floor(Math.log2(step)) - (8 - bits));
+  return Math.ceil(step / unit) * unit;
+}
+
+function roundTo(weight: number, step: number, bits: 4 | 8): number {
+  const most = 2 ** (bits - 1) - 1;
+  return step * Math.max(-most, Math.min(most, Math.round(weight / step)));
 }
 
 /** Lets the columns from `first` on take over what the errors of columns to their left put on them. */
@@ -118,6 +159,7 @@ export const sparsegpt: PruningMethod = {
   needs: "gram",
   pattern: "tensor",
   fitsWeights: true,
+  quantizes: true,
   summary: "second-order (OBS): prunes column by column, then updates the remaining weights",
   source: "Frantar and Alistarh 2023, arXiv 2301.00774",
   prune: async (weights, inputs, selection) => await pruneSparseGpt(weights, await inputs.once(factorOf), selection),
