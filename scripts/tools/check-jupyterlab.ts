@@ -25,6 +25,8 @@ figure`,
   "for (const step of progress([1, 2, 3, 4], { label: 'steps' })) await new Promise((done) => setTimeout(done, 150));",
   "new Map([['a', 1], ['b', 2]])",
   "display(figure, { interactive: true })",
+  "display.interactive()",
+  "figure",
 ];
 
 const folder = mkdtempSync(join(tmpdir(), "prunelab-lab-"));
@@ -78,15 +80,18 @@ async function use(page: Page, open: OpenNotebook): Promise<void> {
   assert.match(failed, /---> 3 \|/);
   assert.match((await output(2).textContent()) ?? "", /TS2322: Type 'string' is not assignable to type 'number'/);
   // JupyterLab has no renderer for plotly's own type, so the picture shows.
-  assert.equal(
-    await output(3).locator("img[src^='data:image/svg+xml'], .jp-RenderedSVG svg, .jp-RenderedSVG img").count(),
-    1,
-  );
+  assert.equal(await output(3).locator("img[src^='data:image/'], .jp-RenderedSVG svg").count(), 1);
   assert.equal(await output(4).locator(".jp-RenderedMarkdown strong").textContent(), "Markdown");
   assert.equal(await output(4).locator(".jp-RenderedHTMLCommon b").last().textContent(), "<escaped>");
   assert.match((await output(5).textContent()) ?? "", /4\/4/);
   assert.equal(await output(6).locator("table tbody tr").count(), 2);
   await output(7).locator(".js-plotly-plot .barlayer .point").first().waitFor();
+  // One plotly.js for all figures, with hover.
+  const bar = output(9).locator(".js-plotly-plot .barlayer .point").first();
+  await bar.waitFor();
+  await bar.hover({ force: true });
+  await output(9).locator(".hoverlayer .hovertext").first().waitFor({ state: "attached" });
+  assert.ok(((await output(9).innerHTML()) ?? "").length < 400_000, "plotly.js is in the figure again");
   await page.locator(".jp-Notebook .jp-CodeCell").first().scrollIntoViewIfNeeded();
   await shot("2-output-and-errors");
   await output(3).scrollIntoViewIfNeeded();

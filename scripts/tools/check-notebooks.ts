@@ -1,6 +1,5 @@
-/** Opens notebooks that were run in JupyterLab in a real browser and looks for their tables and figures; leaves screenshots. */
+/** Opens notebooks that others ran, and that nobody has trusted, in JupyterLab in a real browser, light and dark; looks for their tables and figures and leaves screenshots. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Page } from "playwright-core";
@@ -28,14 +27,13 @@ function expected(path: string): { count: number; pictures: number; tables: numb
     [data[type] ?? ""].flat().join("").includes(text);
   return {
     count: cells.length,
-    pictures: shown.filter(
-      (data) => ("image/svg+xml" in data && !("text/html" in data)) || has(data, "text/html", "<img"),
-    ).length,
+    pictures: shown.filter((data) => ("image/png" in data && !("text/html" in data)) || has(data, "text/html", "<img"))
+      .length,
     tables: shown.filter((data) => has(data, "text/html", "<table") && !has(data, "text/html", "<img")).length,
   };
 }
 
-async function look(page: Page, open: OpenNotebook): Promise<void> {
+async function look(theme: string, page: Page, open: OpenNotebook): Promise<void> {
   for (const path of paths) {
     const name = basename(path);
     const { count, pictures, tables } = expected(path);
@@ -52,25 +50,26 @@ async function look(page: Page, open: OpenNotebook): Promise<void> {
       await output.scrollIntoViewIfNeeded();
       const box = await output.boundingBox();
       assert.ok(box && box.width > 50 && box.height > 10, `${name}: output ${index} is not to be seen`);
-      if (
-        (await output.locator("img[src^='data:image/svg+xml'], .jp-RenderedSVG svg, .jp-RenderedSVG img").count()) > 0
-      ) {
+      if ((await output.locator("img[src^='data:image/png']").count()) > 0) {
         seen.pictures++;
         await page.screenshot({
-          path: join(screenshots as string, `${name.replace(".ipynb", "")}-figure-${seen.pictures}.png`),
+          path: join(screenshots as string, `${name.replace(".ipynb", "")}-figure-${seen.pictures}-${theme}.png`),
         });
       } else if ((await output.locator("table").count()) > 0) {
         seen.tables++;
         await page.screenshot({
-          path: join(screenshots as string, `${name.replace(".ipynb", "")}-table-${seen.tables}.png`),
+          path: join(screenshots as string, `${name.replace(".ipynb", "")}-table-${seen.tables}-${theme}.png`),
         });
       }
     }
     assert.deepEqual(seen, { pictures, tables }, name);
-    console.log(`${name}: ${pictures} figures and ${tables} tables seen`);
+    console.log(`${name}: ${pictures} figures and ${tables} tables seen, ${theme}`);
   }
 }
 
-// A front end shows no SVG of a notebook that it did not run itself, until the user trusts it.
-execFileSync(jupyter, ["trust", ...paths], { stdio: "ignore" });
-await withJupyterLab({ jupyter, folder: resolve(dirname(paths[0]!)), screenshots }, look);
+for (const theme of ["light", "dark"]) {
+  const lab = { jupyter, folder: resolve(dirname(paths[0]!)), screenshots };
+  await withJupyterLab({ ...lab, theme: `JupyterLab ${theme === "dark" ? "Dark" : "Light"}` }, (page, open) =>
+    look(theme, page, open),
+  );
+}

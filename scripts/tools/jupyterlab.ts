@@ -12,7 +12,12 @@ export type OpenNotebook = (name: string, cells: number) => Promise<void>;
 
 /** Calls `use` with a page; where that throws, `failed.png` in `screenshots` shows what was on it. */
 export async function withJupyterLab(
-  { jupyter, folder, screenshots }: { jupyter: string; folder: string; screenshots: string },
+  {
+    jupyter,
+    folder,
+    screenshots,
+    theme = "JupyterLab Light",
+  }: { jupyter: string; folder: string; screenshots: string; theme?: string },
   use: (page: Page, open: OpenNotebook) => Promise<void>,
 ): Promise<void> {
   const browserPath = ["/usr/bin/chromium", "/usr/bin/google-chrome"].find((path) => existsSync(path));
@@ -23,6 +28,10 @@ export async function withJupyterLab(
   writeFileSync(
     join(settings, "@jupyterlab", "apputils-extension", "notification.jupyterlab-settings"),
     '{ "checkForUpdates": false, "fetchNews": "false" }',
+  );
+  writeFileSync(
+    join(settings, "@jupyterlab", "apputils-extension", "themes.jupyterlab-settings"),
+    JSON.stringify({ theme }),
   );
   const { server, address } = await startServer(jupyter, folder, settings);
   const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });

@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 import { packageRoot } from "../../src/base/package-root.ts";
 import { frame, frameHtml, type ScoreRow, type SweepRow, sweelolCard } from "../../src/index.ts";
 import { labelOf as taskLabel } from "../../src/tasks/find-tasks.ts";
+import { recipesOf } from "./plot-methods.ts";
 
 interface Cell {
   readonly cell_type: string;
@@ -130,9 +131,27 @@ async function compareScores(notebook: Notebook, scores: readonly (ScoreRow & Pa
   return count;
 }
 
+it("the recipes that are shown, and the README's picture, are those of the log", () => {
+  const log = readFileSync(join(packageRoot(), "notebooks", "LOG.md"), "utf8");
+  const recipes = readFileSync(join(packageRoot(), "data", "expected", "recipes.json"), "utf8");
+  assert.deepEqual(JSON.parse(recipes), recipesOf(log), "run npm run plots:methods");
+  const picture = readFileSync(join(packageRoot(), "data", "plots", "methods-50.svg"), "utf8");
+  for (const { name, pattern, recipe } of recipesOf(log)) {
+    if (pattern === "50 %" && recipe.method !== "random") assert.ok(picture.includes(`>${name}<`), name);
+  }
+});
+
 describe("the notebooks", () => {
-  it("are the six that the README names", () => {
-    const expected = ["calibration", "evaluation", "gemma-benchmarks", "get-started", "prune", "sparsity-sweep"];
+  it("are the seven that the README names", () => {
+    const expected = [
+      "calibration",
+      "evaluation",
+      "gemma-benchmarks",
+      "get-started",
+      "prune",
+      "recipes",
+      "sparsity-sweep",
+    ];
     assert.deepEqual(
       names,
       expected.map((name) => `${name}.ipynb`),

@@ -81,6 +81,20 @@ describe("a frame", () => {
     assert.match(frameMarkdown(await frame([{ text: "one\n\ntwo" }])), /^\| one ⏎ two \|$/m);
   });
 
+  it("has charts that are plotly figures", async () => {
+    const made = await frame([
+      { task: "a", score: 1 },
+      { task: "b", score: 2 },
+    ]);
+    const figure = made
+      .plot("")
+      .bar({ config: { x: "task", y: "score" } as never, layout: { title: "Scores" } as never });
+    assert.deepEqual(figure, {
+      data: [{ x: ["a", "b"], y: [1, 2], type: "bar" }],
+      layout: { title: "Scores", xaxis: { title: "task" }, yaxis: { title: "score" } },
+    });
+  });
+
   it("says what is wrong", async () => {
     await assert.rejects(frame([]), /^PrunelabError: no rows for a frame: 0; give one or more$/);
     await assert.rejects(frame(rows, { columns: ["m"] }), /unknown column: m; known are task, n, share, percent, p$/);

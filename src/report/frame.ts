@@ -4,6 +4,7 @@ import type { DataFrame } from "danfojs-node";
 import { display } from "../base/display-name.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
 import { type Block, html, markdown, plainText, type Table } from "./document.ts";
+import { installPlot } from "./frame-plot.ts";
 
 export interface FrameOptions {
   /** Which columns, in which order; default: all. */
@@ -23,6 +24,7 @@ const ownNames = ["columns", "values", "index", "shape", "dtypes", "axis", "size
 /**
  * Rows as a frame of danfojs-node (https://danfo.jsdata.org), for grouping, sorting and merging. In a notebook it shows itself with its
  * caption, and carries its exact numbers as Frictionless tabular data; frames made from it show themselves as the kernel shows any frame.
+ * Its charts, such as `made.plot("").bar()`, are plotly figures, which show themselves too.
  *
  * @throws PrunelabError where danfojs-node is not installed, there are no rows, or a column is unknown or of a name that frames need.
  */
@@ -171,6 +173,7 @@ async function loadDanfo(): Promise<typeof import("danfojs-node")> {
     const loaded = await import("danfojs-node");
     // Its tensorflow.js would advise, on the first sum, to install the native library that the overrides leave out.
     loaded.tensorflow.env().set("IS_NODE", false);
+    installPlot([loaded.DataFrame.prototype, loaded.Series.prototype]);
     return loaded;
   } catch (error) {
     throw new PrunelabError(
