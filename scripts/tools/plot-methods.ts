@@ -129,7 +129,7 @@ export function methodsFigure(recipes: readonly Recipe[]): Figure {
 async function write(): Promise<void> {
   const recipes = recipesOf(readFileSync(join(packageRoot(), "notebooks", "LOG.md"), "utf8"));
   const data = join(packageRoot(), "data");
-  await writeFileAtomic(join(data, "expected", "recipes.json"), `${JSON.stringify(recipes, null, 1)}\n`);
+  await writeFileAtomic(join(data, "expected", "recipes.json"), `${JSON.stringify(recipes, null, 2)}\n`);
   await writeFileAtomic(join(data, "plots", "methods-50.svg"), await methodsFigure(recipes).svg());
   console.log(`${recipes.length} recipes: data/expected/recipes.json, data/plots/methods-50.svg`);
 }
