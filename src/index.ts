@@ -68,3 +68,17 @@ export type { GenerationTask } from "./tasks/output-types/generate-until.ts";
 export type { RollingTask } from "./tasks/output-types/loglikelihood-rolling.ts";
 export type { ChoiceTask } from "./tasks/output-types/multiple-choice.ts";
 export type { Task } from "./tasks/output-types/output-types.ts";
+export {
+  type Adapter,
+  type ApplyOptions,
+  applyAdapter,
+  type MergedCheckpoint,
+  mergeAdapter,
+  readAdapter,
+  writeAdapter,
+} from "./train/adapter.ts";
+export type { TrainingRow } from "./train/data.ts";
+export { type FinetunedCheckpoint, type FinetuneOptions, finetune } from "./train/finetune.ts";
+export type { LossPoint, TrainingReport } from "./train/loop.ts";
+export { type Mask, readMask, writeMask } from "./train/mask.ts";
+export { type RecoveredCheckpoint, type RecoverOptions, recover } from "./train/recover.ts";

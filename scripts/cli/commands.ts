@@ -11,6 +11,14 @@ export const commands: CommandTable = {
     summary: "prune a model and write it as a folder",
     load: async () => (await import("./prune.ts")).prune,
   },
+  recover: {
+    summary: "train a pruned model with its dense one as the teacher",
+    load: async () => (await import("./recover.ts")).recover,
+  },
+  finetune: {
+    summary: "train a model under its mask, its norms, LoRA or a prompt",
+    load: async () => (await import("./finetune.ts")).finetune,
+  },
   evaluate: {
     summary: "score a model on benchmarks",
     load: async () => (await import("./evaluate.ts")).evaluate,

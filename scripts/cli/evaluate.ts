@@ -4,6 +4,7 @@ import { prepareFolder } from "../../src/base/atomic.ts";
 import { duration } from "../../src/base/duration.ts";
 import { defaultModel } from "../../src/hub/open-checkpoint.ts";
 import {
+  applyAdapter,
   type Evaluation,
   evaluate as evaluateModel,
   loadLanguageModel,
@@ -47,6 +48,7 @@ export const evaluate: Command = defineCommand({
       words: deviceNames,
     }),
     output: value("--output <folder>", "for results_*.json and samples_*.jsonl", { default: join("data", "results") }),
+    adapter: value("--adapter <folder>", "a LoRA adapter, of this package or of peft, to put on the model"),
     fresh: flag("--fresh", "score anew what an earlier run has scored"),
   },
   json: "a row for each metric of each task and group",
@@ -59,7 +61,7 @@ export const evaluate: Command = defineCommand({
   notes: `The benchmarks' files are looked for in the folder PRUNELAB_DATA, then on the Hugging Face Hub; without both, small demo tasks are
 scored. Answers are kept in the cache by the digest of the weights, so a second run is quick.`,
   resumes: true,
-  run: async ({ model: name, tasks: list, device, output, multiturn, systemInstruction, ...rest }) => {
+  run: async ({ model: name, tasks: list, device, output, multiturn, systemInstruction, adapter, ...rest }) => {
     if (list === "list") return { text: taskNames.join("\n"), json: taskNames };
     const tasks = list.split(",").map((task) => task.trim());
     const options = {
@@ -73,7 +75,8 @@ scored. Answers are kept in the cache by the digest of the weights, so a second 
     checkSelection(options);
     await prepareFolder(output);
     const { onProgress, note, finish } = terminalProgress();
-    const checkpoint = await openCheckpoint(name, { onProgress, onNotice: note });
+    const base = await openCheckpoint(name, { onProgress, onNotice: note });
+    const checkpoint = adapter === undefined ? base : await applyAdapter(base, adapter);
     const model = await loadLanguageModel(checkpoint, { device, onProgress });
     const evaluation = await evaluateModel(model, tasks, { ...options, onProgress });
     await model.release();

@@ -25,7 +25,20 @@ function prunelab(...args: string[]): { code: number | null; out: string; err: s
   return { code: status, out: stdout, err: stderr };
 }
 
-const names = ["card", "prune", "evaluate", "fetch", "run", "new", "install", "uninstall", "cache", "completion"];
+const names = [
+  "card",
+  "prune",
+  "recover",
+  "finetune",
+  "evaluate",
+  "fetch",
+  "run",
+  "new",
+  "install",
+  "uninstall",
+  "cache",
+  "completion",
+];
 
 test("the help lists the commands, and each command's help has its options with defaults, and examples", () => {
   const { code, out } = prunelab("--help");

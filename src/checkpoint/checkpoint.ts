@@ -19,6 +19,8 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** Reads one tensor, lazily, by byte range. Throws a PrunelabError that names a tensor that is missing. */
   read(name: string): Promise<Tensor>;
+  /** The same values before they were rounded to bfloat16, where they are known; for those that score. */
+  readFloat32?(name: string): Promise<Float32Array>;
   /** Hex digest of the weights and the config: equal digests mean equal weights. */
   digest(): Promise<string>;
   tokenizer(): Promise<TokenizerFiles>;

@@ -46,7 +46,8 @@ export async function readBlock(checkpoint: Checkpoint, layer: number): Promise<
   const { config } = checkpoint;
   const weights: BlockWeights = new Map();
   for (const { name } of blockTensors(config)) {
-    const values = bf16ToFloat32((await checkpoint.read(`model.layers.${layer}.${name}`)).data);
+    const full = `model.layers.${layer}.${name}`;
+    const values = (await checkpoint.readFloat32?.(full)) ?? bf16ToFloat32((await checkpoint.read(full)).data);
     const offset = weightOffset(config, name);
     if (offset !== 0) for (let index = 0; index < values.length; index++) values[index]! += offset;
     weights.set(name, values);

@@ -54,10 +54,12 @@ async function writeWeights(checkpoint: Checkpoint, path: string, onProgress?: O
     const chunk = new Float32Array(chunkElements);
     for (const [name, { offset }] of layout) {
       const plus = weightOffset(checkpoint.config, name);
-      const { data } = await checkpoint.read(name);
+      const data = (await checkpoint.readFloat32?.(name)) ?? (await checkpoint.read(name)).data;
       for (let start = 0; start < data.length; start += chunkElements) {
         const part = data.subarray(start, start + chunkElements);
-        const values = bf16ToFloat32(part, chunk.subarray(0, part.length));
+        const values = chunk.subarray(0, part.length);
+        if (part instanceof Float32Array) values.set(part);
+        else bf16ToFloat32(part, values);
         if (plus !== 0) for (let i = 0; i < values.length; i++) values[i]! += plus;
         const at = offset + start * 4;
         await file.write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 0, values.byteLength, at);

@@ -4,7 +4,8 @@ import { test } from "node:test";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import type { LoraConfig } from "./block.ts";
-import { type Batch, type Network, openNetwork, randomPrompt, type TrainedParts } from "./network.ts";
+import { type Batch, type Network, openNetwork, type TrainedParts } from "./network.ts";
+import { randomPrompt } from "./prompt.ts";
 
 /** What torch's float64 autograd gives, by scripts/tools/training-gradients.py. */
 interface Expected {

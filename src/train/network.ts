@@ -17,7 +17,7 @@ import {
 } from "./block.ts";
 import { openTrainingHead, type TrainingHead } from "./head.ts";
 import { openParameters, type ParameterGroup } from "./parameters.ts";
-import { normal, uniform } from "./random.ts";
+import { uniform } from "./random.ts";
 
 /** What is trained, by the method's name. */
 export type TrainedParts =
@@ -50,8 +50,15 @@ export interface Mix {
   readonly share: number;
 }
 
+interface Embeddings {
+  readonly embedding: Float32Array;
+  readonly head: Float32Array;
+}
+
 export interface Network {
   readonly config: ModelConfig;
+  /** The embedding and the head's weight, to share with another network of equal ones. */
+  readonly embeddings: Embeddings;
   /** Parameters by block, in the order of layers, then those outside the blocks. */
   readonly groups: readonly ParameterGroup[];
   /** Parameter names as the checkpoint or the adapter has them, in the order of `groups`. */
@@ -92,16 +99,17 @@ export async function openNetwork(
   checkpoint: Checkpoint,
   tokens: number,
   parts?: TrainedParts,
-  { accumulates = false }: { readonly accumulates?: boolean } = {},
+  { accumulates = false, embeddings }: { readonly accumulates?: boolean; readonly embeddings?: Embeddings } = {},
 ): Promise<Network> {
   const { config } = checkpoint;
   if (config.final_logit_softcapping !== null) {
     throw new PrunelabError(`training is not for models that cap their logits: ${checkpoint.name}; choose another`);
   }
   const size = config.hidden_size;
-  const embedding = bf16ToFloat32((await checkpoint.read(embeddingName)).data);
+  const read = async (name: string) => bf16ToFloat32((await checkpoint.read(name)).data);
+  const embedding = embeddings?.embedding ?? (await read(embeddingName));
   const headWeight =
-    headName(config) === embeddingName ? embedding : bf16ToFloat32((await checkpoint.read(headName(config))).data);
+    embeddings?.head ?? (headName(config) === embeddingName ? embedding : await read(headName(config)));
   let norm = await readVector(checkpoint, "model.norm.weight");
   const prompt = parts?.method === "prompt" ? parts.prompt : undefined;
   const virtual = prompt ? prompt.length / size : 0;
@@ -246,6 +254,7 @@ export async function openNetwork(
 
   return {
     config,
+    embeddings: { embedding, head: headWeight },
     groups,
     names,
     async loss(batch, mix) {
@@ -359,16 +368,6 @@ export async function readVector(checkpoint: Checkpoint, name: string): Promise<
   const values = bf16ToFloat32((await checkpoint.read(name)).data);
   const offset = weightOffset(checkpoint.config, name);
   return offset === 0 ? values : values.map((value) => value + offset);
-}
-
-/** A prompt's virtual tokens, `[count, hidden]` after the embedding's scale, drawn with the deviation of the embedding's own rows. */
-export async function randomPrompt(checkpoint: Checkpoint, count: number, seed: number): Promise<Float32Array> {
-  const { config } = checkpoint;
-  const { data } = await checkpoint.read(embeddingName);
-  const some = bf16ToFloat32(data.subarray(0, Math.min(data.length, 1 << 20)));
-  const deviation = Math.sqrt(some.reduce((sum, x) => sum + x * x, 0) / some.length) * embeddingScale(config);
-  const random = normal(`${seed} prompt`);
-  return Float32Array.from({ length: count * config.hidden_size }, () => deviation * random());
 }
 
 async function openGraphs(
