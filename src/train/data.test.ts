@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { openCheckpointFile } from "../checkpoint/open.ts";
@@ -11,6 +14,18 @@ const tokenizer = loadTokenizer(await model.tokenizer());
 test("Dolly's prompt has a context only where there is one", () => {
   assert.equal(dollyPrompt("Say it.", ""), "Instruction:\nSay it.\n\nResponse:\n");
   assert.equal(dollyPrompt("Say it.", "Here."), "Instruction:\nSay it.\n\nContext:\nHere.\n\nResponse:\n");
+});
+
+test("Dolly-15k is read from its folder", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "prunelab-dolly-"));
+  await mkdir(join(folder, "dolly"));
+  const row = { instruction: "count on", context: "", category: "x", response: "one two three four" };
+  const lines = Array.from({ length: 9 }, () => JSON.stringify(row)).join("\n");
+  await writeFile(join(folder, "dolly", "databricks-dolly-15k.jsonl"), lines);
+  process.env.PRUNELAB_DATA = folder;
+  const { windows } = await loadTrainingData(model, { tokens: 32, heldOut: 0 });
+  assert.match(tokenizer.decode(windows[0]!.ids), /^<bos>Instruction:\ncount on\n\nResponse:\no/);
+  await rm(folder, { recursive: true });
 });
 
 test("windows begin with BOS, responses end with EOS and count alone, unless all is to count", async () => {

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { checkInteger } from "../base/check-integer.ts";
 import { asReadError } from "../base/read-error.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { dolly } from "../datasets/dolly.ts";
 import { readJsonLines } from "../datasets/jsonl.ts";
 import { loadRows } from "../datasets/load-rows.ts";
 import { PrunelabError } from "../errors.ts";
@@ -190,7 +191,7 @@ function sharesGram(ids: readonly number[], grams: ReadonlyMap<number, ReadonlyS
 
 async function readRows(source: string): Promise<TrainingRow[]> {
   if (source === "dolly") {
-    const { rows } = await loadRows({ path: "databricks/databricks-dolly-15k", split: "train" });
+    const { rows } = await loadRows(dolly);
     return rows.map(({ row, place }) => toRow(row, place));
   }
   if (source.endsWith(".jsonl")) {
