@@ -32,7 +32,7 @@ test("windows begin with BOS, responses end with EOS and count alone, unless all
   const data = [{ prompt: "ab ", response: "cd" }];
   const repeated = Array.from({ length: 30 }, () => data[0]!);
   const { windows } = await loadTrainingData(model, { data: repeated, tokens: 16, heldOut: 0 });
-  const [bos, eos] = [tokenizer.bosTokenId, tokenizer.specialTokens.eos[1]];
+  const [bos, eos] = [tokenizer.prefixTokenId, tokenizer.specialTokens.eos[1]];
   const row = [
     ...tokenizer.encode("ab ", { addSpecialTokens: false }),
     ...tokenizer.encode("cd", { addSpecialTokens: false }),

@@ -94,7 +94,7 @@ export async function loadTrainingData(
     throw new PrunelabError(`no responses in the data: ${where}; give rows with a response, or text`);
   }
   const tokenizer = loadTokenizer(await checkpoint.tokenizer());
-  const bos = tokenizer.bosTokenId;
+  const bos = tokenizer.prefixTokenId;
   const isText = typeof data === "string" && data !== "dolly" && !data.endsWith(".jsonl");
   const stream = encodeRows(tokenizer, isText ? rows : shuffle(rows, `${seed} rows`), completionOnlyLoss);
 
