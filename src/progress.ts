@@ -8,6 +8,8 @@ export interface Progress {
   readonly total: number;
   /** What is counted: `"bytes"`, `"tensors"`, `"documents"`. */
   readonly unit: string;
+  /** What else is to be shown now, e.g. `"loss 3.21"`. */
+  readonly detail?: string;
 }
 
 /** Called often; must be cheap. */

@@ -52,9 +52,9 @@ export function terminalProgress(stream: NodeJS.WriteStream = process.stderr): {
   return { onProgress, note, finish };
 }
 
-function describe({ step, ...progress }: Progress, offset: number, seconds: number): string {
+function describe({ step, detail, ...progress }: Progress, offset: number, seconds: number): string {
   const { done, total } = progress;
-  const text = advanceText({ ...progress, offset, seconds });
+  const text = `${advanceText({ ...progress, offset, seconds })}${detail === undefined ? "" : `, ${detail}`}`;
   if (total <= 0) return `${step}: ${text}`;
   const share = Math.min(1, done / total);
   const bar = "█".repeat(Math.round(share * barWidth)).padEnd(barWidth, "░");

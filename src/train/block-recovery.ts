@@ -69,6 +69,10 @@ export async function recoverBlocks(
   const run = await openRun(options);
   let steps = run.steps ?? Math.max(1, Math.round(options.epochs * batches));
 
+  const tell = (done: number, error?: number) => {
+    const detail = error === undefined ? {} : { detail: `error ${error.toPrecision(3)}` };
+    onProgress?.({ step: "recover", done, total: layers, unit: "blocks", ...detail });
+  };
   const own = await embedWindows(pruned, windows);
   const target: HiddenStates = { ...own, data: own.data.slice() };
   const passOn = openBlock(config, ["hidden_out"]);
@@ -97,12 +101,7 @@ export async function recoverBlocks(
       }
       for (const name of training.trained) values.set(`model.layers.${layer}.${name}`, weights.get(name)!);
       await advance(passOn, layer, weights, own);
-      onProgress?.({
-        step: `recover, error ${blocks.at(-1)?.after.toPrecision(3) ?? "?"}`,
-        done: layer + 1,
-        total: layers,
-        unit: "blocks",
-      });
+      tell(layer + 1, blocks.at(-1)?.after);
     }
   } finally {
     await passOn.release();
@@ -161,7 +160,7 @@ export async function recoverBlocks(
     const before = await measure();
     const from = performance.now();
     for (let step = 1; step <= steps; step++) {
-      const { error } = await runBatch(((step - 1) % batches) * batch, true);
+      const { error, squares } = await runBatch(((step - 1) % batches) * batch, true);
       if (!Number.isFinite(error)) break;
       const learningRate = learningRateAt(step, steps, { ...options, warmupSteps: 3 });
       group.update({ learningRate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, step, scale: 1 });
@@ -172,7 +171,7 @@ export async function recoverBlocks(
         run.steps = steps;
         await writeFileAtomic(join(folder, "run.json"), JSON.stringify(run));
       }
-      onProgress?.({ step: `recover block ${layer + 1} of ${layers}`, done: step, total: steps, unit: "steps" });
+      if (step < steps) tell(layer + step / steps, error / squares);
     }
     for (const { values } of group.parameters) values.set(bf16ToFloat32(float32ToBf16(values)));
     const after = await measure();

@@ -8,6 +8,7 @@ import { embeddingName, headName, weightOffset } from "../checkpoint/tensor-name
 import { PrunelabError } from "../errors.ts";
 import { cacheFolder } from "../hub/cache-folder.ts";
 import { loadTokenizer } from "../model/tokenizer.ts";
+import { listener, notice } from "../progress.ts";
 import { type Adapter, applyAdapter } from "./adapter.ts";
 import type { LoraConfig } from "./block.ts";
 import { loadTrainingData, type TrainingDataOptions } from "./data.ts";
@@ -53,7 +54,8 @@ const defaultRates: Record<FinetuneMethod, number> = { masked: 1e-4, norms: 1e-3
  *
  * @throws PrunelabError for options, data, a teacher or a mask that do not fit, before training starts; when the disk is full.
  */
-export async function finetune(model: Checkpoint, options: FinetuneOptions): Promise<FinetunedCheckpoint> {
+export async function finetune(model: Checkpoint, given: FinetuneOptions): Promise<FinetunedCheckpoint> {
+  const options = heard(given);
   const { method, seed = 0, teacher } = options;
   if (!finetuneMethods.includes(method)) {
     throw new PrunelabError(`unknown method: ${method}; choose one of ${finetuneMethods.join(", ")}`);
@@ -83,6 +85,12 @@ export async function finetune(model: Checkpoint, options: FinetuneOptions): Pro
     await network.release();
     await teaching?.release();
   }
+}
+
+/** The options with who hears of progress and notices: whoever asked, else the kernel or standard error. */
+export function heard<T extends Pick<LoopOptions, "onProgress" | "onNotice">>(options: T): T {
+  const onProgress = listener(options.onProgress);
+  return { ...options, onNotice: options.onNotice ?? notice, ...(onProgress && { onProgress }) };
 }
 
 function loraOf({ lora = {} }: FinetuneOptions): LoraConfig {

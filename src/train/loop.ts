@@ -187,12 +187,13 @@ export async function trainNetwork(
       tell({ ...point, heldOut: await measure() });
       await keep();
     } else tell(point);
-    const perSecond = (step * batchSize * data.tokens) / secondsNow();
+    const each = batchSize * data.tokens;
     options.onProgress?.({
-      step: `train, loss ${mean.toFixed(3)}, ${perSecond.toFixed(0)} tokens/s`,
-      done: step,
-      total: Number.isFinite(planned) ? planned : 0,
-      unit: "steps",
+      step: "train",
+      done: step * each,
+      total: Number.isFinite(planned) ? planned * each : 0,
+      unit: "tokens",
+      detail: `loss ${mean.toFixed(3)}`,
     });
   }
   if (stopped !== "finished" && step > bestStep && stopped === "aborted") {

@@ -6,7 +6,7 @@ import { PrunelabError } from "../errors.ts";
 import { cacheFolder } from "../hub/cache-folder.ts";
 import { type BlockReport, recoverBlocks, runKey } from "./block-recovery.ts";
 import { loadTrainingData } from "./data.ts";
-import { type FinetuneOptions, finetune, overlay } from "./finetune.ts";
+import { type FinetuneOptions, finetune, heard, overlay } from "./finetune.ts";
 import type { TrainingReport } from "./loop.ts";
 import { checkLoop } from "./loop-options.ts";
 import { checkPattern, maskOf } from "./mask.ts";
@@ -34,7 +34,8 @@ export interface RecoveredCheckpoint extends Checkpoint {
  *
  * @throws PrunelabError for options, data, a teacher or a mask that do not fit, before work starts; when the disk is full.
  */
-export async function recover(pruned: Checkpoint, options: RecoverOptions): Promise<RecoveredCheckpoint> {
+export async function recover(pruned: Checkpoint, given: RecoverOptions): Promise<RecoveredCheckpoint> {
+  const options = heard(given);
   const { teacher, method } = options;
   if (!recoveryMethods.includes(method)) {
     throw new PrunelabError(`unknown method: ${method}; choose one of ${recoveryMethods.join(", ")}`);
