@@ -19,7 +19,7 @@ export type { Evaluation } from "./evaluate/evaluation.ts";
 export { perplexity } from "./evaluate/perplexity.ts";
 export { writeResults } from "./evaluate/results.ts";
 export { type ScoreRow, scoreRows } from "./evaluate/score-rows.ts";
-export { wikitextPerplexity } from "./evaluate/wikitext-perplexity.ts";
+export { wikitextPerplexity } from "./evaluate/perplexity.ts";
 export { type OpenCheckpointOptions, openCheckpoint } from "./hub/open-checkpoint.ts";
 export { exportModel } from "./model/export.ts";
 export type { LanguageModel } from "./model/language-model.ts";

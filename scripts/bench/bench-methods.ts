@@ -6,7 +6,7 @@ import { parseJsonObject } from "../../src/base/json.ts";
 import { evaluate } from "../../src/evaluate/evaluate.ts";
 import type { Evaluation } from "../../src/evaluate/evaluation.ts";
 import { perplexity } from "../../src/evaluate/perplexity.ts";
-import { wikitextPerplexity } from "../../src/evaluate/wikitext-perplexity.ts";
+import { wikitextPerplexity } from "../../src/evaluate/perplexity.ts";
 import { defaultModel } from "../../src/hub/open-checkpoint.ts";
 import { compare, loadLanguageModel, openCheckpoint, type PruneOptions, prune } from "../../src/index.ts";
 import { loadCalibration } from "../../src/prune/calibration.ts";

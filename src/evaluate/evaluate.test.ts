@@ -12,10 +12,12 @@ import type { LanguageModel } from "../model/language-model.ts";
 import { loadLanguageModel } from "../model/load.ts";
 import { firstMaximum } from "../tasks/output-types/multiple-choice.ts";
 import { openAnswerCache } from "./answer-cache.ts";
+import { compareEvaluations } from "./compare.ts";
 import { evaluate, evaluateCheckpoint } from "./evaluate.ts";
 import { ownTask } from "./own-task.test-helper.ts";
 import { writeResults } from "./results.ts";
 import type { ResultsFile } from "./results-format.ts";
+import { scoreRows } from "./score-rows.ts";
 import { choicesOf } from "./scored.test-helper.ts";
 
 const noHub = () => Promise.reject(new HubError("unreachable", "no network in this test"));
@@ -79,6 +81,89 @@ test("a run stops between batches when its signal says so, and keeps what was an
   const again = await evaluate(model, [task]);
   assert.ok(again.reusedAnswers > 0 && again.reusedAnswers < 400, `${again.reusedAnswers} answers kept`);
   await model.release();
+});
+
+/** Scores of a model that knows the first choice in `right` of 10 documents, and how many requests it was asked. */
+function knowing(right: number): LanguageModel & { asked: number } {
+  const model = {
+    ...shortest,
+    name: `knows ${right} of 10`,
+    digest: `knows ${right}`,
+    asked: 0,
+    loglikelihood: async (requests: readonly { context: string; continuation: string }[]) => {
+      model.asked += requests.length;
+      return requests.map(({ context, continuation }) => {
+        const isKnown = Number.parseInt(context, 10) % 10 < right;
+        return { sum: (continuation === " a") === isKnown ? -1 : -2, isGreedy: false };
+      });
+    },
+  };
+  return model;
+}
+
+test("stops a task when its change is decided, asks others whole, and says what it saved", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "prunelab-decided-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const rows = Array.from({ length: 320 }, (_, index) => ({ text: `${index}?`, choices: ["a", "b"], gold: 0 }));
+  const task = ownTask(folder, { validation: rows });
+  const dense = await evaluate(knowing(9), [task]);
+  const worse = knowing(4);
+  const progress: number[] = [];
+  const pruned = await evaluate(worse, [task], {
+    until: "decided",
+    against: dense,
+    onProgress: ({ done }) => progress.push(done),
+  });
+  const { decision, samples } = choicesOf(pruned)[0]!;
+  assert.equal(decision!.verdict, "loss");
+  assert.ok(decision!.high < 0 && decision!.low <= decision!.change && decision!.change <= decision!.high);
+  assert.ok(decision!.saved > 200 && samples.length === 320 - decision!.saved && worse.asked === 2 * samples.length);
+  assert.deepEqual([decision!.against, decision!.limit], ["knows 9 of 10", 320]);
+  const ids = samples.map(({ docId }) => docId);
+  assert.deepEqual(
+    ids,
+    [...ids].sort((a, b) => a - b),
+  );
+  assert.ok(ids.at(-1)! > 160, "a random part of the split, not its beginning");
+  assert.match(String(pruned), new RegExp(`\\| ${samples.length} of 320, decided \\| acc \\|`));
+  assert.deepEqual(scoreRows(pruned)[0]!.note, "stopped when decided");
+
+  const [row] = compareEvaluations(dense, pruned).rows;
+  assert.deepEqual([row!.n, row!.saved, row!.verdict, row!.marginP], [samples.length, decision!.saved, "loss", null]);
+  assert.deepEqual([row!.changeLow, row!.changeHigh], [decision!.low, decision!.high]);
+  const written = await writeResults(pruned, join(folder, "results"));
+  const results = JSON.parse(readFileSync(written.results, "utf8")) as ResultsFile;
+  assert.deepEqual(results.prunelab.decisions?.own, decision);
+  assert.equal(results["n-samples"].own?.effective, samples.length);
+
+  const same = await evaluate(knowing(9), [task], { until: "decided", against: dense });
+  assert.deepEqual([same.tasks[0]!.decision?.verdict, same.tasks[0]!.decision?.saved], ["open", 0]);
+  assert.equal(scoreRows(same)[0]!.note, "");
+});
+
+test("until decided needs another model that was asked the same, said before anything is asked", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "prunelab-undecided-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const rows = Array.from({ length: 20 }, (_, index) => ({ text: `${index}?`, choices: ["a", "b"], gold: 0 }));
+  const task = ownTask(folder, { validation: rows });
+  const dense = await evaluate(knowing(9), [task]);
+  const model = knowing(1);
+  for (const [options, message] of [
+    [{ until: "decided" }, /^until and against belong together: until is decided, against is missing; /],
+    [{ against: dense }, /^until and against belong together: until is undefined, against is given; /],
+    [
+      { until: "decided", against: { ...dense, tasks: [] } },
+      /^cannot decide own: knows 9 of 10 was not scored on it; /,
+    ],
+    [{ until: "decided", against: dense, limit: 5 }, /^cannot compare own: 20 and 5 documents; /],
+    [
+      { until: "decided", against: dense, systemInstruction: "x" },
+      /^cannot compare own: document 0 was not the same; /,
+    ],
+  ] as const) {
+    await assert.rejects(evaluate(model, [task], options), { name: "PrunelabError", message });
+  }
+  assert.equal(model.asked, 0);
 });
 
 test("no weights are loaded if every answer is known", async (t) => {

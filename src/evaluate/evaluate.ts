@@ -15,11 +15,19 @@ import type { PromptOptions } from "../tasks/output-types/prompt.ts";
 import { type AnswerCache, openAnswerCache } from "./answer-cache.ts";
 import { type Evaluation, groupEvaluations, type TaskEvaluation } from "./evaluation.ts";
 import { resultsTable } from "./results-table.ts";
+import { askUntilDecided, type Opponent, opponentOf } from "./until-decided.ts";
 
 export interface EvaluateOptions extends LoadDocumentsOptions {
   readonly onProgress?: OnProgress;
   /** Stops the run between two batches, with the signal's reason; answers so far are kept. */
   readonly signal?: AbortSignal;
+  /**
+   * Stop a multiple-choice task as soon as its change of right answers is decided: when its 95 % confidence sequence, looked at after every 16
+   * documents in an order drawn with `seed`, leaves out 0. Other tasks are asked whole. Compare with `compare(against, evaluation)`.
+   */
+  readonly until?: "decided";
+  /** For `until`: the other model's evaluation on the same tasks and documents. */
+  readonly against?: Evaluation;
   /** Ask the model everything, also what an earlier run of these weights has answered; the answers are kept all the same. */
   readonly fresh?: boolean;
   /** Stands before everything else. */
@@ -52,6 +60,8 @@ export async function evaluate(
   {
     onProgress,
     signal,
+    until,
+    against,
     fresh = false,
     systemInstruction,
     applyChatTemplate = false,
@@ -62,6 +72,11 @@ export async function evaluate(
   const startedAt = new Date();
   const started = performance.now();
   signal?.throwIfAborted();
+  if ((until === "decided") !== (against !== undefined) || !(until === undefined || until === "decided")) {
+    throw new PrunelabError(
+      `until and against belong together: until is ${until}, against is ${against ? "given" : "missing"}; give until: "decided" and the other model's evaluation, or neither`,
+    );
+  }
   const found = findTasks(tasks);
   const template = applyChatTemplate ? model.chatTemplate : undefined;
   if (applyChatTemplate && !template) {
@@ -77,6 +92,7 @@ export async function evaluate(
   const questions = await Promise.all(
     found.tasks.map(async (task) => prepare(task, await loadDocuments(task, options), prompt)),
   );
+  const opponents = questions.map((asked) => against && opponentOf(asked, against, options.seed ?? defaultSeed));
   const answers = join(cacheFolder("answers"), `${model.digest}.jsonl`);
   const cache = await openAnswerCache(answers, { fresh });
   await labelEntry(
@@ -87,7 +103,9 @@ export async function evaluate(
   const evaluated: TaskEvaluation[] = [];
   try {
     const asking = { model, cache, onProgress: listener(onProgress), signal };
-    for (const asked of questions) evaluated.push(await evaluateTask(asked, asking));
+    for (const [index, asked] of questions.entries()) {
+      evaluated.push(await evaluateTask(asked, asking, opponents[index]));
+    }
   } finally {
     await cache.close();
   }
@@ -135,7 +153,7 @@ function shown(evaluation: Evaluation): ShownEvaluation {
 }
 
 /** A task's documents with what each asks. */
-interface Questions {
+export interface Questions {
   readonly task: Task;
   readonly documents: Documents;
   readonly fewshotCount: number;
@@ -157,10 +175,16 @@ interface Asking {
   readonly signal: AbortSignal | undefined;
 }
 
-async function evaluateTask(questions: Questions, asking: Asking): Promise<TaskEvaluation> {
+async function evaluateTask(
+  questions: Questions,
+  asking: Asking,
+  opponent: Opponent | undefined,
+): Promise<TaskEvaluation> {
   const { task, documents, fewshotCount } = questions;
   const { docs, source, originalCount, examples } = documents;
-  const samples = await askDocuments(questions, [...docs.keys()], asking);
+  const { samples, decision } = opponent
+    ? await askUntilDecided(opponent, (places) => askDocuments(questions, places, asking))
+    : { samples: await askDocuments(questions, [...docs.keys()], asking) };
   return {
     outputType: task.outputType,
     task,
@@ -168,6 +192,7 @@ async function evaluateTask(questions: Questions, asking: Asking): Promise<TaskE
     source,
     originalCount,
     fewshotCount,
+    ...(decision && { decision }),
     ...(examples && { examples: { source: examples.source, isLmEvalDraw: examples.isLmEvalDraw } }),
     metrics: outputTypeOf(task).total(task, samples) as Metrics,
     // Task and samples are of one output type.

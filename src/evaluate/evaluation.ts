@@ -40,9 +40,25 @@ export interface EvaluationOf<Name extends OutputTypeName> {
   /** Documents in the split, before the limit. */
   readonly originalCount: number;
   readonly fewshotCount: number;
+  /** Under `until: "decided"`. */
+  readonly decision?: Decision;
   /** The examples' source; absent without any. */
   readonly examples?: ExampleSource;
   readonly metrics: Metrics;
+}
+
+/** What a look after every few documents found, and what it saved. */
+export interface Decision {
+  /** The model that this one is held against, and the documents that both were to be asked. */
+  readonly against: string;
+  readonly limit: number;
+  /** Documents of these that were not asked any more. */
+  readonly saved: number;
+  /** Change of the share of right answers on those asked, this model's less the other's, and its 95 % confidence sequence. */
+  readonly change: number;
+  readonly low: number;
+  readonly high: number;
+  readonly verdict: "loss" | "gain" | "open";
 }
 
 export type ChoiceEvaluation = EvaluationOf<"multiple_choice">;

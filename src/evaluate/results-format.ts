@@ -2,7 +2,9 @@
  * lm-eval 0.4.13's results and samples files, key by key (its `result_schema.py`, `evaluation_tracker.py`).
  * `Float` is number in a file that was read, and PythonFloat in one to be written, where 1 must be spelled `1.0`.
  */
+
 import type { OutputTypeName } from "../tasks/output-types/output-types.ts";
+import type { Decision } from "./evaluation.ts";
 
 /** `results_<date>.json`. */
 export interface ResultsFile<Float = number> {
@@ -58,6 +60,8 @@ export interface ResultsFile<Float = number> {
     readonly example_sources?:
       | Readonly<Record<string, { kind: string; where: string; draw: "lm-eval's draw" | "not lm-eval's draw" }>>
       | undefined;
+    /** Tasks that were stopped when their change against another model was decided; absent if none was to be. */
+    readonly decisions?: Readonly<Record<string, Decision>> | undefined;
     /** A random subset of the documents, where one was asked for. */
     readonly sampled?: { readonly count: number; readonly seed: number } | undefined;
   };

@@ -161,9 +161,15 @@ function resultsFile(evaluation: Evaluation, hashes: Readonly<Record<string, str
       model_digest: model.digest,
       data_sources: byTask(tasks, ({ source: { kind, where, complete } }) => ({ kind, where, complete })),
       example_sources: exampleSources(tasks),
+      decisions: decisions(tasks),
       sampled: evaluation.sampled,
     },
   };
+}
+
+function decisions(tasks: readonly TaskEvaluation[]): ResultsFile["prunelab"]["decisions"] {
+  const entries = tasks.flatMap(({ task, decision }) => (decision ? [[task.task, decision] as const] : []));
+  return entries.length > 0 ? Object.fromEntries(entries) : undefined;
 }
 
 function exampleSources(tasks: readonly TaskEvaluation[]): ResultsFile["prunelab"]["example_sources"] {

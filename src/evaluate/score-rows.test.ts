@@ -6,7 +6,7 @@ import { HubError } from "../hub/request.ts";
 import { loadLanguageModel } from "../model/load.ts";
 import { evaluate } from "./evaluate.ts";
 import { scoreRows } from "./score-rows.ts";
-import { wilsonInterval } from "./statistics.ts";
+import { shareInterval } from "./statistics.ts";
 
 test("a row for each metric of each task, with Wilson's interval and what weakens it", async () => {
   const model = await loadLanguageModel(await openCheckpointFile(tinyModel));
@@ -17,7 +17,7 @@ test("a row for each metric of each task, with Wilson's interval and what weaken
   const rows = scoreRows(evaluation);
   const [{ metrics, samples }] = evaluation.tasks as [(typeof evaluation.tasks)[number]];
   const score = metrics.acc!.value;
-  const { low, high } = wilsonInterval(Math.round(score * samples.length), samples.length);
+  const { low, high } = shareInterval(Math.round(score * samples.length), samples.length);
   const note = "demo, not lm-eval's draw";
   const [first, ...others] = rows;
   assert.deepEqual(first, {

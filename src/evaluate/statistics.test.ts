@@ -1,7 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { changeInterval, detectableDifference, holm, mcnemarMidP, wilsonInterval } from "./statistics.ts";
+import { meanDifference } from "./mean-difference.ts";
+import { sequentialInterval, sequentialP } from "./sequential.ts";
+import {
+  changeInterval,
+  detectableDifference,
+  exactInterval,
+  holm,
+  mcnemar,
+  mcnemarExact,
+  mcnemarMidP,
+  shareInterval,
+  wilsonInterval,
+} from "./statistics.ts";
 
 const near = (actual: number, expected: number, tolerance: number) =>
   assert.ok(Math.abs(actual - expected) <= tolerance, `${actual} is not ${expected} ± ${tolerance}`);
@@ -124,6 +136,141 @@ describe("changeInterval", () => {
   });
 });
 
+describe("exactInterval", () => {
+  it("agrees with scipy", () => {
+    // scipy 1.17: beta.ppf(a / 2, k, n - k + 1), beta.ppf(1 - a / 2, k + 1, n - k) for k, n, a in ((2, 10, .05), (0, 4, .05), (4, 4, .025), (13, 29, .05))]
+    for (const [right, n, alpha, low, high] of [
+      [2, 10, 0.05, 0.02521072632683336, 0.5560954623076415],
+      [0, 4, 0.05, 0.0, 0.6023646356164746],
+      [4, 4, 0.025, 0.334370152488211, 1.0],
+      [13, 29, 0.05, 0.2644553037067049, 0.6430612891960847],
+    ] as const) {
+      const interval = exactInterval(right, n, alpha);
+      near(interval.low, low, 1e-10);
+      near(interval.high, high, 1e-10);
+    }
+  });
+});
+
+describe("mcnemarExact", () => {
+  it("is the binomial test, and no test of four documents goes below 0.125", () => {
+    // scipy.stats.binomtest(k, n, .5).pvalue
+    assert.equal(mcnemarExact(4, 0), 0.125);
+    near(mcnemarExact(1, 7), 0.0703125, 1e-15);
+    near(mcnemarExact(5, 15), 0.04138946533203125, 1e-15);
+    assert.deepEqual([mcnemarExact(0, 0), mcnemarExact(3, 3)], [1, 1]);
+    assert.deepEqual([mcnemar(1, 7), mcnemar(6, 19)], [mcnemarExact(1, 7), mcnemarMidP(6, 19)]);
+  });
+});
+
+describe("what the library says at any n", () => {
+  // Under equality: the share of runs with p below u must not be above u by more than chance (4 standard errors; McNemar's mid-p, used from 25
+  // documents on, may be 0.015 above: at 50 documents that all differ its size at 5 % is 0.065).
+  const levels = [0.01, 0.05, 0.1, 0.2, 0.5];
+  const isUniform = (ps: readonly number[], what: string, slack = 0) => {
+    for (const u of levels) {
+      const share = ps.filter((p) => p <= u + 1e-12).length / ps.length;
+      const limit = u + slack + 4 * Math.sqrt((u * (1 - u)) / ps.length);
+      assert.ok(share <= limit, `${what}: ${share} of p at or below ${u}`);
+    }
+  };
+  const covers = (hits: readonly boolean[], what: string, least = 0.95) => {
+    const share = hits.filter(Boolean).length / hits.length;
+    assert.ok(share >= least - 4 * Math.sqrt(0.0475 / hits.length), `${what}: covered in ${share}`);
+  };
+  const random = xorshift(20261130);
+  const repeat = <Value>(count: number, make: () => Value): Value[] => Array.from({ length: count }, make);
+  const runs = 400;
+
+  for (const n of [4, 10, 50, 200]) {
+    it(`holds its p-values and intervals at ${n} documents`, () => {
+      for (const differing of [0.2, 0.8]) {
+        const drawn = repeat(10 * runs, () => paired(n, random, differing / 2, differing / 2));
+        isUniform(
+          drawn.map(({ lost, won }) => mcnemar(lost, won)),
+          `McNemar, n ${n}, ${differing}`,
+          0.015,
+        );
+        isUniform(
+          drawn.map((counts) => sequentialP(counts)),
+          `sequential p, n ${n}, ${differing}`,
+        );
+      }
+      for (const share of [0.1, 0.25, 0.5, 0.9]) {
+        const hits = repeat(10 * runs, () => {
+          const right = repeat(n, random).filter((u) => u < share).length;
+          return isWithin(share, shareInterval(right, n));
+        });
+        // Wilson's interval, from 30 documents on, holds on the average of shares.
+        covers(hits, `share ${share}, n ${n}`, n < 30 ? 0.95 : 0.93);
+      }
+      for (const [lost, won] of [
+        [0.1, 0.1],
+        [0.25, 0.1],
+        [0.4, 0.4],
+        [0.02, 0.3],
+      ] as const) {
+        const drawn = repeat(5 * runs, () => paired(n, random, lost, won));
+        covers(
+          drawn.map((counts) => isWithin(won - lost, changeInterval(counts))),
+          `change of ${lost} and ${won}, n ${n}`,
+          n < 30 ? 0.95 : 0.93,
+        );
+        covers(
+          drawn.slice(0, runs).map((counts) => isWithin(won - lost, sequentialInterval(counts))),
+          `sequential change of ${lost} and ${won}, n ${n}`,
+        );
+      }
+      const means = repeat(runs, () => {
+        const differences = repeat(n, () => gaussian(random) * (random() < 0.2 ? 3 : 1));
+        return meanDifference(differences, { seed: Math.floor(random() * 2 ** 31), resamples: 999 });
+      });
+      isUniform(
+        means.map(({ p }) => p),
+        `margin, n ${n}`,
+      );
+      const told = means.flatMap(({ low, high }) => (low === null || high === null ? [] : [{ low, high }]));
+      if (n === 4) assert.deepEqual([told, Math.min(...means.map(({ p }) => p))], [[], 0.125]);
+      else
+        covers(
+          told.map((interval) => isWithin(0, interval)),
+          `margin's interval, n ${n}`,
+          n < 100 ? 0.95 : 0.94,
+        );
+    });
+  }
+
+  it("errs in at most 5 % of runs that look after every document and stop at the first finding", () => {
+    let stopped = 0;
+    const count = 1000;
+    for (let run = 0; run < count; run++) {
+      const counts = { lost: 0, won: 0, same: 0 };
+      for (let document = 1; document <= 300; document++) {
+        const u = random();
+        counts[u < 0.2 ? "lost" : u < 0.4 ? "won" : "same"] += 1;
+        if (document % 8 === 0 && sequentialP(counts) <= 0.05) {
+          stopped += 1;
+          break;
+        }
+      }
+    }
+    assert.ok(stopped / count <= 0.05 + 4 * Math.sqrt(0.0475 / count), `${stopped} of ${count} runs`);
+  });
+
+  it("finds a change of 20 points in fewer documents than there are, nearly always", () => {
+    const found = repeat(200, () => {
+      const counts = { lost: 0, won: 0, same: 0 };
+      for (let document = 1; document <= 300; document++) {
+        const u = random();
+        counts[u < 0.3 ? "lost" : u < 0.4 ? "won" : "same"] += 1;
+        if (document % 16 === 0 && sequentialInterval(counts).high < 0) return document;
+      }
+      return 300;
+    });
+    assert.ok(found.filter((documents) => documents < 300).length >= 190, `${found}`);
+  });
+});
+
 describe("detectableDifference", () => {
   it("gives the design's table", () => {
     // In points, for 20, 30 and 40 % discordant documents:
@@ -194,6 +341,38 @@ describe("holm", () => {
     fc.assert(fc.property(probability, (p) => assert.deepEqual(holm([p]), [p])));
   });
 });
+
+/** Uniform numbers in (0, 1) from a seed (Marsaglia's xorshift). */
+function xorshift(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return ((state >>> 0) + 0.5) / 2 ** 32;
+  };
+}
+
+/** Box and Muller. */
+function gaussian(random: () => number): number {
+  return Math.sqrt(-2 * Math.log(random())) * Math.cos(2 * Math.PI * random());
+}
+
+/** Counts of n documents, each lost and won with these chances. */
+function paired(n: number, random: () => number, lost: number, won: number) {
+  const counts = { bothRight: 0, lost: 0, won: 0, bothWrong: 0, same: 0 };
+  for (let document = 0; document < n; document++) {
+    const u = random();
+    const side = u < lost ? "lost" : u < lost + won ? "won" : random() < 0.5 ? "bothRight" : "bothWrong";
+    counts[side] += 1;
+    if (side === "bothRight" || side === "bothWrong") counts.same += 1;
+  }
+  return counts;
+}
+
+function isWithin(value: number, { low, high }: { readonly low: number; readonly high: number }): boolean {
+  return low - 1e-9 <= value && value <= high + 1e-9;
+}
 
 function rightOf(most: number): fc.Arbitrary<{ right: number; n: number }> {
   return fc.integer({ min: 1, max: most }).chain((n) => fc.nat(n).map((right) => ({ right, n })));

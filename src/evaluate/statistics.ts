@@ -26,8 +26,63 @@ export interface PairedCounts {
   readonly bothWrong: number;
 }
 
+/** Below so many documents, or documents that only one model has right, the exact methods are used; see statistics.test.ts for how far each holds. */
+const EXACT_SHARES_BELOW = 30;
+const EXACT_MCNEMAR_BELOW = 25;
+
+/** 95 % interval of a share of `right` among `n` ≥ 1 documents: exact with few documents, else Wilson's. Never leaves [0, 1]. */
+export function shareInterval(right: number, n: number): Interval {
+  return n < EXACT_SHARES_BELOW ? exactInterval(right, n, 0.05) : wilsonInterval(right, n);
+}
+
+/** Two-sided p that two models are equally often right: exact with few documents that only one of them has right, else mid-p. */
+export function mcnemar(lost: number, won: number): number {
+  return lost + won < EXACT_MCNEMAR_BELOW ? mcnemarExact(lost, won) : mcnemarMidP(lost, won);
+}
+
+/** 95 % interval of the second model's share of right answers less the first's, on the same documents: exact with few, else Newcombe's. */
+export function changeInterval(counts: PairedCounts): Interval {
+  const { bothRight, lost, won, bothWrong } = counts;
+  const n = bothRight + lost + won + bothWrong;
+  if (n >= EXACT_SHARES_BELOW) return newcombeInterval(counts);
+  // Each of the two holds in 97.5 % of cases, so both at once in 95 %, however they depend on each other.
+  const [ofLost, ofWon] = [exactInterval(lost, n, 0.025), exactInterval(won, n, 0.025)];
+  return { low: ofWon.low - ofLost.high, high: ofWon.high - ofLost.low };
+}
+
 /**
- * 95 % interval of a share of `right` among `n` ≥ 1 documents. Never leaves [0, 1] and holds with few documents too.
+ * Interval of a share that misses it in at most `alpha` of cases at any n. Clopper and Pearson, Biometrika 26 (1934) 404–413: the shares that
+ * neither one-sided test at alpha / 2 refuses, found by halving.
+ */
+export function exactInterval(right: number, n: number, alpha: number): Interval {
+  const solve = (isBelow: (share: number) => boolean) => {
+    let [low, high] = [0, 1];
+    for (let step = 0; step < 50; step++) {
+      const middle = (low + high) / 2;
+      if (isBelow(middle)) low = middle;
+      else high = middle;
+    }
+    return (low + high) / 2;
+  };
+  return {
+    low: right === 0 ? 0 : solve((share) => binomialTail(n - right, n, 1 - share) < alpha / 2),
+    high: right === n ? 1 : solve((share) => binomialTail(right, n, share) > alpha / 2),
+  };
+}
+
+/** Chance of at most `most` among n when each comes with chance `share`. */
+function binomialTail(most: number, n: number, share: number): number {
+  let term = (1 - share) ** n;
+  let tail = term;
+  for (let k = 1; k <= most; k++) {
+    term *= ((n - k + 1) / k) * (share / (1 - share));
+    tail += term;
+  }
+  return tail;
+}
+
+/**
+ * 95 % interval of a share of `right` among `n` ≥ 1 documents. With fewer than 30 of them it misses more often than it says.
  *
  * Wilson's score interval, JASA 22 (1927) 209–212; recommended by Brown, Cai and DasGupta, Statistical Science 16
  * (2001) 101–133.
@@ -48,6 +103,16 @@ export function wilsonInterval(right: number, n: number): Interval {
  * (2013) 91. Their rule would give 0.5 without such documents; nothing speaks against equality then, so it is 1.
  */
 export function mcnemarMidP(lost: number, won: number): number {
+  return binomialP(lost, won, 0.5);
+}
+
+/** The same without the correction: the chance of as uneven a split or more, which holds its level at any number of documents. */
+export function mcnemarExact(lost: number, won: number): number {
+  return lost === won ? 1 : binomialP(lost, won, 1);
+}
+
+/** The two-sided tail of the binomial distribution at one half, of the split that was observed a `share`. */
+function binomialP(lost: number, won: number, share: 0.5 | 1): number {
   const n = lost + won;
   const fewer = Math.min(lost, won);
   if (n === 0) return 1;
@@ -61,15 +126,15 @@ export function mcnemarMidP(lost: number, won: number): number {
     tail += term;
     term *= k / (n - k + 1);
   }
-  return Math.min(1, 2 * tail - observed);
+  return Math.min(1, 2 * tail - 2 * (1 - share) * observed);
 }
 
 /**
- * 95 % interval of the second model's share of right answers less the first's, on the same documents.
+ * 95 % interval of a change on the same documents. With fewer than 30 of them it misses more often than it says.
  *
  * Newcombe's square-and-add from two Wilson intervals, method 10 of Statistics in Medicine 17 (1998) 2635–2650.
  */
-export function changeInterval({ bothRight, lost, won, bothWrong }: PairedCounts): Interval {
+export function newcombeInterval({ bothRight, lost, won, bothWrong }: PairedCounts): Interval {
   const n = bothRight + lost + won + bothWrong;
   const [rightA, rightB] = [bothRight + lost, bothRight + won];
   const [a, b] = [rightA / n, rightB / n];

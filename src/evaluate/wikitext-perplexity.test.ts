@@ -6,8 +6,7 @@ import { test } from "node:test";
 import { tinyModel } from "../base/testing.test-helper.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { loadLanguageModel } from "../model/load.ts";
-import { perplexity } from "./perplexity.ts";
-import { tokenWindows, wikitextPerplexity } from "./wikitext-perplexity.ts";
+import { perplexity, perplexityInterval, tokenWindows, wikitextPerplexity } from "./perplexity.ts";
 
 test("cuts whole windows, each with BOS", () => {
   assert.deepEqual(tokenWindows([5, 6, 7, 8, 9], 2, 3), [
@@ -31,9 +30,12 @@ test("takes the whole text as one, window by window", async (t) => {
     [2, ...ids.slice(8, 16)],
   ]);
   assert.deepEqual([seen.perplexity, seen.windows], [Math.exp(-(sums[0]! + sums[1]!) / 16), 2]);
-  // Of two windows, a resample is of one alone often enough to end the interval.
-  const [best, worst] = sums.map((sum) => Math.exp(-sum / 8)).sort((a, b) => a - b) as [number, number];
-  assert.ok(Math.abs(seen.low / best - 1) < 1e-9 && Math.abs(seen.high / worst - 1) < 1e-9);
+  // Two windows say nothing of how far others would be; six end the interval at the best and the worst of them.
+  assert.deepEqual([seen.low, seen.high], [null, null]);
+  const six = [0, 1, 2, 3, 4, 5].map((at) => [2, ...ids.slice(at, at + 5)]);
+  const of = (await model.loglikelihoodTokens(six)).map((sum) => Math.exp(-sum / 5));
+  const { low, high } = await perplexityInterval(model, six);
+  assert.ok(Math.abs(low! / Math.min(...of) - 1) < 1e-9 && Math.abs(high! / Math.max(...of) - 1) < 1e-9);
   assert.equal((await wikitextPerplexity(model, { folder, windowTokens: 9 })).windows, Math.floor(ids.length / 8));
   for (const [options, message] of [
     [{ limit: 0 }, /^invalid limit: 0; choose an integer of at least 1$/],

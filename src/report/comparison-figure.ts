@@ -3,7 +3,7 @@ import type { ComparisonData } from "../evaluate/compare.ts";
 import type { ComparisonRow } from "../evaluate/comparison-row.ts";
 import { type Bar, barFigure } from "../plot/bar-figure.ts";
 import type { Figure, FigureText } from "../plot/figure.ts";
-import { rowLabel, shortNames } from "./conclusion.ts";
+import { shortNames } from "./conclusion.ts";
 
 /** Two bars for each row of the comparison, in percent with 95 % intervals; marks for guessing and for the best constant answer. */
 export function comparisonFigure(data: ComparisonData, text: FigureText = {}): Figure {
@@ -11,7 +11,7 @@ export function comparisonFigure(data: ComparisonData, text: FigureText = {}): F
   const bars = (pick: (row: ComparisonRow) => readonly [value: number, low?: number, high?: number]): Bar[] =>
     data.rows.map((row) => {
       const [value, low, high] = pick(row).map((share) => share && 100 * share);
-      return { label: rowLabel(row), value: value!, n: row.n, ...(low !== undefined && { low, high: high! }) };
+      return { label: row.label, value: value!, n: row.n, ...(low !== undefined && { low, high: high! }) };
     });
   const isDemo = data.rows.some((row) => row.isDemo);
   return barFigure({

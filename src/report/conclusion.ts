@@ -1,7 +1,7 @@
 /** What may be concluded from a comparison, in sentences for readers without statistics. */
 import type { ComparisonData } from "../evaluate/compare.ts";
 import type { ComparisonRow } from "../evaluate/comparison-row.ts";
-import { labelOf as taskLabel, memberNameOf as tasksOfGroup } from "../tasks/find-tasks.ts";
+import { labelOf, memberNameOf } from "../tasks/find-tasks.ts";
 import { percent, pValue } from "./numbers.ts";
 
 /** Names of the two models for sentences. */
@@ -25,13 +25,8 @@ export function shortNames({ a, b }: Pick<ComparisonData, "a" | "b">): Names {
   return short(a) === short(b) ? ["the first model", "the second model"] : [short(a), short(b)];
 }
 
-/** E.g. "MMLU, 5 subjects". */
-export function rowLabel({ kind, name, taskCount }: Pick<ComparisonRow, "kind" | "name" | "taskCount">): string {
-  return kind === "task" ? taskLabel(name) : `${taskLabel(name)}, ${taskCount} ${tasksOfGroup(name)}`;
-}
-
 function warnings({ rows, sameWeights }: ComparisonData): string[] {
-  const demo = rows.filter(({ isDemo, kind }) => isDemo && kind === "task").map(({ name }) => taskLabel(name));
+  const demo = rows.filter(({ isDemo, kind }) => isDemo && kind === "task").map(({ name }) => labelOf(name));
   const sentences = [];
   if (demo.length > 0) {
     sentences.push(`Made-up demo documents stand in for ${listed(demo)}: their numbers say nothing about the models.`);
@@ -41,19 +36,21 @@ function warnings({ rows, sameWeights }: ComparisonData): string[] {
 }
 
 function notCompared({ leftOut }: ComparisonData): string[] {
-  return leftOut.length === 0
-    ? []
-    : [`Not compared, since only multiple choice is: ${listed(leftOut.map(taskLabel))}.`];
+  return leftOut.length === 0 ? [] : [`Not compared, since only multiple choice is: ${listed(leftOut.map(labelOf))}.`];
 }
 
 function finding(row: ComparisonRow, names: Names): string {
   const change =
     row.lost + row.won === 0 ? sameFinding(row) : row.verdict === "open" ? openFinding(row) : clearFinding(row);
-  return joined([change, standing(row, names), marginFinding(row)]);
+  return joined([change, savedFinding(row), standing(row, names), marginFinding(row)]);
+}
+
+function savedFinding({ saved, n }: ComparisonRow): string {
+  return saved ? `Decided after ${n} of ${n + saved} documents.` : "";
 }
 
 function sameFinding(row: ComparisonRow): string {
-  return `${rowLabel(row)}: no difference, the same ${row.aRight} of ${documents(row.n)} are right for both models.`;
+  return `${row.label}: no difference, the same ${row.aRight} of ${documents(row.n)} are right for both models.`;
 }
 
 function clearFinding(row: ComparisonRow): string {
@@ -61,7 +58,7 @@ function clearFinding(row: ComparisonRow): string {
   const ends = [changeLow, changeHigh].map(Math.abs).sort((x, y) => x - y);
   const range = changeLow * changeHigh > 0 ? ` (likely ${percent(ends[0]!)} to ${percent(ends[1]!)})` : "";
   const fall = `${verdict === "loss" ? "falls" : "rises"} by ${percent(Math.abs(change))} points${range}`;
-  return `${rowLabel(row)} ${fall}, from ${percent(a)} % to ${percent(b)} % of ${documents(n)} right. ${turned(row)}; between equally good models luck alone would split them so unevenly ${odds(p)} (${pWords(row)}).`;
+  return `${row.label} ${fall}, from ${percent(a)} % to ${percent(b)} % of ${documents(n)} right. ${turned(row)}; between equally good models luck alone would split them so unevenly ${odds(p)} (${pWords(row)}).`;
 }
 
 function openFinding(row: ComparisonRow): string {
@@ -76,7 +73,7 @@ function openFinding(row: ComparisonRow): string {
       : `luck alone can do that (p ${equals(p)})`;
   const power =
     detectable === null ? "" : ` Only a change of some ${percent(detectable)} points or more would show reliably.`;
-  return `${rowLabel(row)}: no difference can be concluded. ${shares}. ${turned(row)}; ${luck}.${power}`;
+  return `${row.label}: no difference can be concluded. ${shares}. ${turned(row)}; ${luck}.${power}`;
 }
 
 function turned({ lost, won }: ComparisonRow): string {
@@ -125,17 +122,17 @@ function partsFinding({ kind, name, taskCount }: ComparisonRow, rows: readonly C
   if (kind === "task") return [];
   const found = rows.filter(({ within, verdict }) => within === name && verdict !== "open");
   if (found.length === 0) {
-    return [`None of the ${taskCount} ${tasksOfGroup(name)} of ${taskLabel(name)} shows a difference by itself.`];
+    return [`None of the ${taskCount} ${memberNameOf(name)} of ${labelOf(name)} shows a difference by itself.`];
   }
-  const changes = found.map((row) => `${rowLabel(row)} (${percent(row.a)} % to ${percent(row.b)} %)`);
-  return [`Within ${taskLabel(name)} these differ by themselves: ${listed(changes)}.`];
+  const changes = found.map((row) => `${row.label} (${percent(row.a)} % to ${percent(row.b)} %)`);
+  return [`Within ${labelOf(name)} these differ by themselves: ${listed(changes)}.`];
 }
 
 /** Models that hardly look at the question. */
 function sameAnswers({ rows }: ComparisonData, [nameA, nameB]: Names): string[] {
   const tasks = rows.filter(({ kind }) => kind === "task");
   const place = ({ name, n }: ComparisonRow, choice: string, count: number) =>
-    `${choice} ${count} times of ${n} in ${taskLabel(name)}`;
+    `${choice} ${count} times of ${n} in ${labelOf(name)}`;
   const sentence = (name: string, places: string[]) =>
     `${name} answers (almost) always the same: ${listed(places)}. Such a score only counts how often that happens to be right.`;
   const ofA = tasks.filter((row) => row.aDegenerate).map((row) => place(row, row.aMostTaken, row.aMostTakenCount));

@@ -1,8 +1,8 @@
 /** One model pruned again and again: what a measure becomes as sparsity grows, under several methods. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { type EvaluateOptions, evaluate } from "../evaluate/evaluate.ts";
+import { wikitextPerplexity } from "../evaluate/perplexity.ts";
 import { type ScoreRow, scoreRows } from "../evaluate/score-rows.ts";
-import { wikitextPerplexity } from "../evaluate/wikitext-perplexity.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { loadLanguageModel } from "../model/load.ts";
 import type { PruneOptions } from "../prune/options.ts";

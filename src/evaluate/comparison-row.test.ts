@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ChoiceSample } from "../tasks/output-types/multiple-choice.ts";
-import { chanceAccuracy, choiceCounts, choiceNames, goldMargin, isDegenerate, takenChoice } from "./choices.ts";
+import { chanceAccuracy, choiceCounts, choiceNames, goldMargin, isDegenerate, takenChoice } from "./comparison-row.ts";
 import { choicesOf, type ScoredDoc, scoredEvaluation } from "./scored.test-helper.ts";
 
 const samplesOf = (task: string, docs: ScoredDoc[]): readonly ChoiceSample[] =>

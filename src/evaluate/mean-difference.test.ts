@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { bootstrapMean } from "./bootstrap.ts";
+import { bootstrapMean } from "./mean-difference.ts";
 
 const differences = Array.from({ length: 40 }, (_, index) => (((index * 37) % 11) - 4) / 4);
 
