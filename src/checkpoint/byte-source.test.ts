@@ -35,6 +35,12 @@ test("the end is exclusive, from a file and from a buffer", async () => {
   }
 });
 
+test("a range that takes several reads is whole", async () => {
+  const source = await fileSource(await sampleFile("several"), 2);
+  assert.deepEqual(await source.slice(0, 4), Uint8Array.of(10, 11, 12, 13));
+  assert.deepEqual(await source.slice(1, 4), Uint8Array.of(11, 12, 13));
+});
+
 test("a slice has a buffer of its own", async () => {
   const bytes = Uint8Array.of(1, 2, 3);
   const slice = await bufferSource(bytes).slice(1, 3);

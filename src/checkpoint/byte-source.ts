@@ -54,9 +54,10 @@ export function bufferSource(bytes: Uint8Array, name = "buffer"): ByteSource {
  * A source over a file. Each `slice` and each piece opens the file anew, so that nothing is left open and nobody has to close it; a
  * file that was replaced or changed since then is noticed.
  *
+ * @param mostPerRead Bytes of one call to the system.
  * @throws PrunelabError when the file is missing, not a file, or not readable; `slice` and `pieces` also when the file has changed.
  */
-export async function fileSource(path: string): Promise<ByteSource> {
+export async function fileSource(path: string, mostPerRead: number = largestRead): Promise<ByteSource> {
   // stat before open: opening a named pipe would wait for a writer for ever.
   const first = await stat(path).catch((error) => {
     throw asReadError(error, path);
@@ -86,7 +87,7 @@ export async function fileSource(path: string): Promise<ByteSource> {
         throw new PrunelabError(`file has changed since it was opened: ${path}; open it again`);
       }
       for (let done = 0; done < bytes.length; ) {
-        const length = Math.min(bytes.length - done, largestRead);
+        const length = Math.min(bytes.length - done, mostPerRead);
         const { bytesRead } = await handle.read(bytes, done, length, start + done);
         if (bytesRead === 0) throw new PrunelabError(`file was cut off while it was read: ${path}; open it again`);
         done += bytesRead;

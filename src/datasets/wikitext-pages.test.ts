@@ -23,6 +23,24 @@ test("cuts articles at titles, not at sections, and loses nothing between", asyn
   );
 });
 
+test("a title has one mark on each side, and a text between", async () => {
+  const lines = [
+    " = A = B = ",
+    " = Only a beginning ",
+    " Only an end = ",
+    " = = = Deep = = = ",
+    " == joined == ",
+    " x ",
+    "= C =",
+  ];
+  await writeFile(path, lines.join("\n"));
+  const rows = await readWikitextPages(path);
+  assert.deepEqual(
+    rows.map(({ row }) => row.page),
+    [lines.slice(0, 6).join("\n"), "= C ="],
+  );
+});
+
 test("an empty file has no articles; a missing one is named", async () => {
   await writeFile(path, "\n \n");
   assert.deepEqual(await readWikitextPages(path), []);

@@ -28,6 +28,17 @@ describe("compareEvaluations", () => {
     assert.ok(subjects.every(({ verdict, aMeanOfTasks }) => verdict === "open" && aMeanOfTasks === null));
   });
 
+  it("calls nothing a loss or a gain that is exactly no change", () => {
+    const half = (right: number) =>
+      Array.from({ length: 60 }, (_, index) => ({ target: 0, sums: index % 2 === right ? [-1, -2] : [-2, -1] }));
+    const [row] = compareEvaluations(
+      scoredEvaluation("a", { boolq: half(0) }),
+      scoredEvaluation("b", { boolq: half(1) }),
+    ).rows;
+    assert.deepEqual([row!.lost, row!.won, row!.change, row!.verdict], [30, 30, 0, "open"]);
+    assert.ok(row!.p > 0.9 && row!.pHolm === row!.p);
+  });
+
   it("names what it does not compare", () => {
     const [task] = findTasks(["triviaqa"]).tasks;
     const withText = (evaluation: Evaluation): Evaluation => ({

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../base/testing.test-helper.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
+import type { LanguageModel } from "../model/language-model.ts";
 import { loadLanguageModel } from "../model/load.ts";
-import { perplexity } from "./perplexity.ts";
+import { perplexity, perplexityInterval } from "./perplexity.ts";
 
 test("token windows score as their text does", async () => {
   const model = await loadLanguageModel(await openCheckpointFile(tinyModel));
@@ -18,6 +19,26 @@ test("token windows score as their text does", async () => {
   const value = await perplexity(model, [ids, ids.slice(0, 2)]);
   assert.ok(Math.abs(value / Math.exp((-expected + 11.51847) / 5) - 1) < 1e-3);
   await model.release();
+});
+
+test("the mean is over all tokens after each window's first, also in windows of different lengths", async () => {
+  const model = { loglikelihoodTokens: async () => [-6, -1] } as unknown as LanguageModel;
+  assert.equal(
+    await perplexity(model, [
+      [2, 5, 6, 7],
+      [2, 5],
+    ]),
+    Math.exp(7 / 4),
+  );
+  const {
+    low,
+    high,
+    perplexity: value,
+  } = await perplexityInterval(model, [
+    [2, 5, 6],
+    [2, 5, 6],
+  ]);
+  assert.deepEqual([value, low, high], [Math.exp(7 / 4), null, null]);
 });
 
 test("the real model scores a text as transformers does", {

@@ -203,3 +203,17 @@ test("a text that spells a token beyond the embedding is refused before anything
   await assert.rejects(other.loglikelihoodRolling([context]), refusal);
   await other.release();
 });
+
+test("a window of tokens is scored from its second token on", async () => {
+  const model = await loadLanguageModel(await openCheckpointFile(tinyModel));
+  const text = "The cat";
+  const ids = model.encode(text);
+  const [whole, first] = await model.loglikelihoodTokens([
+    [model.specialTokens.bos![1], ...ids],
+    [model.specialTokens.bos![1], ids[0]!],
+  ]);
+  const [asked] = await model.loglikelihood([{ context: "", continuation: text }]);
+  assert.ok(Math.abs(whole! - asked!.sum) < 1e-4, `${whole} and ${asked!.sum}`);
+  assert.ok(whole! < first! && first! < 0);
+  await model.release();
+});

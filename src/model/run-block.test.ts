@@ -122,3 +122,24 @@ test("a graph of a block takes no weights that its outputs do not need", async (
   assert.ok(block.inputNames.includes("self_attn.v_proj.weight"));
   assert.ok(!block.inputNames.some((name) => name.startsWith("mlp") || name.includes("o_proj")));
 });
+
+test("windows that take several batches are each put in their own place", async () => {
+  const many = Array.from({ length: 9 }, (_, seed) =>
+    Array.from({ length: tokens }, (_, i) => (i === 0 ? 2 : 4 + ((i * 31 * (seed + 1)) % 500))),
+  );
+  const block = openBlock(checkpoint.config, ["hidden_out"]);
+  const weights = await readBlock(checkpoint, 0);
+  const together = await embedWindows(checkpoint, many);
+  await advance(block, 0, weights, together);
+  const size = tokens * checkpoint.config.hidden_size;
+  for (const [index, window] of many.entries()) {
+    const alone = await embedWindows(checkpoint, [window]);
+    await advance(block, 0, weights, alone);
+    const worst = alone.data.reduce(
+      (most, value, i) => Math.max(most, Math.abs(value - together.data[index * size + i]!)),
+      0,
+    );
+    assert.ok(worst < 1e-4, `window ${index} differs by ${worst}`);
+  }
+  await block.release();
+});

@@ -89,7 +89,8 @@ function margin({ marginChange, marginLow, marginHigh, marginPHolm, marginN, n }
   if (marginChange === null || marginPHolm === null) return ["", ""];
   const left = marginN < n ? `, ${marginN} documents` : "";
   // Too few documents have a p, but no range.
-  const range = marginLow === null || marginHigh === null ? "" : ` (${signed(marginLow, 2)} to ${signed(marginHigh, 2)})`;
+  const range =
+    marginLow === null || marginHigh === null ? "" : ` (${signed(marginLow, 2)} to ${signed(marginHigh, 2)})`;
   return [`${signed(marginChange, 2)}${range}${left}`, pValue(marginPHolm)];
 }
 
