@@ -41,7 +41,7 @@ export {
   type CalibrationPart,
   loadCalibration,
 } from "./prune/calibration.ts";
-
+export { type Inspection, inspectCheckpoint } from "./prune/inspect.ts";
 export { type MaskDifference, maskDifference, maskOf } from "./prune/mask.ts";
 export { maskRefinements, pruningMethods } from "./prune/methods/methods.ts";
 export type { PruneOptions } from "./prune/options.ts";

@@ -23,6 +23,10 @@ export const commands: CommandTable = {
     summary: "score a model on benchmarks",
     load: async () => (await import("./evaluate.ts")).evaluate,
   },
+  inspect: {
+    summary: "say what a model is and how it was pruned",
+    load: async () => (await import("./inspect.ts")).inspect,
+  },
   fetch: {
     summary: "get a model into the cache and print where it is",
     load: async () => (await import("./fetch.ts")).fetch,

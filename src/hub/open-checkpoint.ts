@@ -14,6 +14,8 @@ export const defaultModel = "google/gemma-3-270m";
 export interface OpenCheckpointOptions {
   /** Branch, tag or commit of the Hub repository; its main branch unless given. */
   readonly revision?: string;
+  /** Whether to finish a pruning that torch left as `weight_orig` and `weight_mask`; such a model is refused otherwise. */
+  readonly applyMasks?: boolean;
   readonly onProgress?: OnProgress;
   /** Gets a line that says where the model came from, and why not from the places before; unless given, a quiet line in a
    * notebook and standard error elsewhere, each line once. */
@@ -21,7 +23,7 @@ export interface OpenCheckpointOptions {
 }
 
 /**
- * Opens a Gemma 3 text model. Reads its header alone; tensors are read when asked for.
+ * Opens a text model of a supported family (Gemma 3, Llama, Qwen2.5, Qwen3, OLMo 2). Reads its header alone; tensors are read when asked for.
  *
  * `model` is a Hub id such as `"google/gemma-3-270m"` (with the token of HF_TOKEN or the usual token file), a folder with `config.json` and
  * `model.safetensors`, or a `.gguf` file. google/gemma-3-270m is gated: without a token an ungated copy is taken, and where the Hub cannot be
@@ -30,10 +32,10 @@ export interface OpenCheckpointOptions {
  * @throws PrunelabError when no source has the model, or the file is damaged or of another architecture.
  */
 export async function openCheckpoint(model: string, options: OpenCheckpointOptions = {}): Promise<Checkpoint> {
-  const { onNotice = notice, revision } = options;
+  const { onNotice = notice, revision, applyMasks = false } = options;
   const onProgress = listener(options.onProgress);
   const { path, name, source } = await locateModel(model, { onNotice, onProgress, ...(revision && { revision }) });
-  const checkpoint = await openCheckpointFile(path, { name, tokenizerCache: cacheFolder("tokenizers") });
+  const checkpoint = await openCheckpointFile(path, { name, tokenizerCache: cacheFolder("tokenizers"), applyMasks });
   return withTable(checkpoint, () => ({
     name,
     family: checkpoint.config.model_type,
