@@ -1,10 +1,8 @@
-/** Evaluates a cell in the lasting context of the process, in V8's REPL mode, so that SIGINT can stop it. */
+/** In the process of the cells: evaluates a cell in the lasting context, in V8's REPL mode, and ends it when it is stopped. */
 import { Session } from "node:inspector";
 import { setImmediate } from "node:timers";
-import vm from "node:vm";
-import { createUnwinder } from "./async-stack.ts";
-import { ownerId, runAs } from "./owner.ts";
-import { GUARD_FILE } from "./stack.ts";
+import { newOwner, type Owner, owner, ownerId, runAs } from "./owner.ts";
+import { STATE } from "./worker-channel.ts";
 
 export type Completion = { ok: true; hasResult: boolean; result: unknown } | { ok: false; error: unknown };
 
@@ -17,7 +15,7 @@ export class KeyboardInterrupt extends Error {
 }
 
 interface Running {
-  id: string;
+  owner: Owner;
   settle(completion: Completion): void;
   result?: { value: unknown };
   stopped?: KeyboardInterrupt;
@@ -25,12 +23,11 @@ interface Running {
 
 let session = connect();
 let running: Running | undefined;
-let task: () => void = () => {};
 let taken: unknown;
 /** Keeps what top-level awaits wait for alive: V8 aborts the process when it collects a cell that can never go on. */
 const awaited = new Set<{ value: unknown }>();
-const unwindTo = createUnwinder();
-const guarded = new vm.Script("__prunelab.runTask()", { filename: GUARD_FILE });
+/** Also written by control-thread.ts. */
+export const shared: Int32Array = new Int32Array(new SharedArrayBuffer(8));
 
 function connect(): Session {
   const created = new Session();
@@ -40,11 +37,6 @@ function connect(): Session {
 
 /** What the code of a cell calls under the name `__prunelab`; transpile.ts writes the calls. */
 export const engineHooks = {
-  runTask: (): void => {
-    task();
-    // Runs ticks and microtasks here, where SIGINT can still stop them.
-    (process as unknown as { _tickCallback(): void })._tickCallback();
-  },
   /** Stands around every top-level await. An async function, so that stacks go through it. */
   hold: async (value: unknown): Promise<unknown> => {
     const cell = running;
@@ -72,36 +64,19 @@ export const engineHooks = {
   },
   /** Stands around the last expression of a cell. */
   result: (value: unknown): void => {
-    if (running && running.id === ownerId()) running.result = { value };
+    if (running && running.owner.id === ownerId()) running.result = { value };
   },
   take: (value: unknown): void => {
     taken = value;
   },
 };
 
-/** Runs `code` so that SIGINT stops even its endless loops and those of its microtasks; false when it was stopped. */
-export function guard(code: () => void): boolean {
-  const outer = task;
-  const depth = unwindTo.depth();
-  task = code;
-  try {
-    guarded.runInThisContext({ breakOnSigint: true, displayErrors: false });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException | undefined)?.code !== "ERR_SCRIPT_EXECUTION_INTERRUPTED") throw error;
-    unwindTo.unwind(depth);
-    interrupt();
-    return false;
-  } finally {
-    task = outer;
-  }
-}
-
 /** Evaluates one cell as part of the request `id`; only one at a time. */
 export async function evaluate(id: string, code: string): Promise<Completion> {
+  Atomics.store(shared, STATE.interrupted, 0);
   const completion = await new Promise<Completion>((resolve) => {
-    running = { id, settle: resolve };
-    runAs(id, () => guard(() => post(code)));
+    running = { owner: newOwner(id), settle: resolve };
+    runAs(running.owner, () => post(code));
   });
   running = undefined;
   return completion;
@@ -109,26 +84,46 @@ export async function evaluate(id: string, code: string): Promise<Completion> {
 
 /** Ends the running cell with an error, as an error in one of its timers or promises does. */
 export function failRunning(id: string, error: unknown): boolean {
-  if (running?.id !== id) return false;
-  running.settle({ ok: false, error });
+  if (running?.owner.id !== id) return false;
+  settle(running, error);
   abandon();
   return true;
 }
 
-/** Stops the running cell. */
-export function interrupt(): void {
-  if (!running) return;
+/** Stops the running cell, if it is the one of that request. */
+export function interrupt(id: string | undefined = running?.owner.id): void {
+  const cell = running;
+  if (!cell || cell.owner.id !== id || cell.stopped) return;
+  cell.stopped = newInterrupt();
+  cell.settle({ ok: false, error: cell.stopped });
+  abandon();
+  cell.owner.stop.abort(cell.stopped);
+}
+
+/** The signal of the cell that the running code belongs to; up to date even in code that never yields. */
+export function interruptedSignal(): AbortSignal {
+  if (Atomics.load(shared, STATE.interrupted) === 1) interrupt();
+  return owner().stop.signal;
+}
+
+function newInterrupt(): KeyboardInterrupt {
   const error = new KeyboardInterrupt();
   error.stack = `${error.name}: ${error.message}`;
-  running.stopped = error;
-  running.settle({ ok: false, error });
-  abandon();
+  return error;
+}
+
+/** What fails in a cell that was stopped, such as the child process that it waited for, fails by the stop. */
+function settle(cell: Running, error: unknown): void {
+  const wasStopped = Atomics.load(shared, STATE.interrupted) === 1;
+  cell.settle({ ok: false, error: wasStopped ? newInterrupt() : error });
 }
 
 /** Drops V8's record of a cell that will not be waited for; its answer would otherwise come during a collection. */
 function abandon(): void {
-  session.disconnect();
+  const dropped = session;
   session = connect();
+  // Later, since the cell may stand on that very session.
+  setImmediate(() => dropped.disconnect());
 }
 
 function post(expression: string): void {
@@ -140,11 +135,11 @@ function post(expression: string): void {
     (failure, reply) => {
       if (!mine || running !== mine) return;
       const thrown = (reply as { exceptionDetails?: { exception?: RemoteObject } } | undefined)?.exceptionDetails;
-      // From Node 22 on the inspector itself tells that SIGINT has ended the cell; the guard is still to do its part.
+      // From Node 22 on the inspector itself tells that the cell was terminated.
       if (failure?.message.includes("Execution was terminated")) interrupt();
       else if (failure) mine.settle({ ok: false, error: new Error(`the engine failed: ${failure.message}`) });
       else if (thrown) {
-        mine.settle({ ok: false, error: localValue(thrown.exception ?? {}) });
+        settle(mine, localValue(thrown.exception ?? {}));
         session.post("Runtime.releaseObjectGroup", { objectGroup });
       } else {
         const completion = { ok: true, hasResult: mine.result !== undefined, result: mine.result?.value } as const;

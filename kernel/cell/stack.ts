@@ -11,8 +11,8 @@ interface Known {
 const scripts = new Map<string, Known>();
 /** transpile.ts puts this many lines before the code of a cell. */
 const PREFIX_LINES = 1;
-/** The name of engine.ts's guard, which stands between the kernel and all code of the user's. */
-export const GUARD_FILE = "prunelab:guard";
+/** engine.ts, whose function `post` stands between the kernel and a cell. */
+const engineFile = /[\\/]cell[\\/]engine\.[jt]s$/;
 const engineFolder = new URL("../", import.meta.url).href;
 
 /** Remembers a cell, by the name that it has in stacks. */
@@ -43,10 +43,10 @@ export function toSource(file: string, line: number, column: number): { line: nu
 export function installStacks(): void {
   Error.stackTraceLimit = 50;
   Error.prepareStackTrace = (error, frames) => {
-    // All that called the guard is of the kernel; the frames that awaited come after it.
-    const guard = frames.findIndex((frame) => fileOf(frame) === GUARD_FILE);
-    const callers = guard < 0 ? [] : frames.slice(guard).filter((frame) => frame.isAsync());
-    const own = [...frames.slice(0, guard < 0 ? undefined : guard), ...callers].filter(isOfUser);
+    // All that called the engine is of the kernel; the frames that awaited come after it.
+    const engine = frames.findIndex((frame) => frame.getFunctionName() === "post" && engineFile.test(fileOf(frame)));
+    const callers = engine < 0 ? [] : frames.slice(engine).filter((frame) => frame.isAsync());
+    const own = [...frames.slice(0, engine < 0 ? undefined : engine), ...callers].filter(isOfUser);
     return `${headline(error)}${own.map((frame) => `\n    at ${describe(frame)}`).join("")}`;
   };
 }

@@ -4,7 +4,7 @@ import type { Readable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 
 /** File descriptors of the worker besides 0 to 2. */
-export const WORKER_FD = { out: 3, in: 4, input: 5 } as const;
+export const WORKER_FD = { out: 3, in: 4, input: 5, control: 6, controlOut: 7 } as const;
 
 /** A cell as JavaScript. */
 export interface Script {
@@ -57,6 +57,17 @@ export type ToWorker =
       content: CommContent;
       buffers: string[];
     };
+
+/** To the control thread of the process of the cells, which hears it even while a cell never yields. */
+export type ToControl = { type: "interrupt"; id: string };
+
+export type FromControl = { type: "none" };
+
+/** From the control thread to the main thread of the same process. */
+export type ToMain = { type: "interrupt"; id: string } | { type: "ping"; count: number };
+
+/** Where, in the memory that both threads see, the stop of the running cell and the last ping that was answered stand. */
+export const STATE = { interrupted: 0, answered: 1 } as const;
 
 /** `id` is the msg_id of the request that a message belongs to. */
 export type FromWorker =

@@ -2,6 +2,7 @@
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
+import { builtFile } from "../../src/base/package-root.ts";
 import { createCallProgress } from "../display/call-progress.ts";
 import { toBundle } from "../display/display.ts";
 import { createDisplayApi, type Publish } from "../display/display-api.ts";
@@ -11,11 +12,19 @@ import type { CellGlobals } from "./cell-globals.ts";
 import { createCellModules } from "./cell-modules.ts";
 import { installCellStreams } from "./cell-streams.ts";
 import { createComms } from "./comms.ts";
-import { engineHooks, evaluate, failRunning, guard, interrupt } from "./engine.ts";
+import {
+  engineHooks,
+  evaluate,
+  failRunning,
+  interrupt,
+  interruptedSignal,
+  KeyboardInterrupt,
+  shared,
+} from "./engine.ts";
 import { ownerId, runAs } from "./owner.ts";
 import { installStacks, rememberScript } from "./stack.ts";
 import { createStdin } from "./stdin.ts";
-import { installTimers } from "./timers.ts";
+import { termination, watchNativeCode } from "./termination.ts";
 import { describeError } from "./traceback.ts";
 import { createTslab } from "./tslab.ts";
 import {
@@ -24,6 +33,8 @@ import {
   type Outcome,
   onJsonLines,
   outputMark,
+  STATE,
+  type ToMain,
   type ToWorker,
   WORKER_FD,
   writeFully,
@@ -35,7 +46,7 @@ const notebook = join(process.cwd(), process.env.JPY_SESSION_NAME?.split("/").po
 
 installStacks();
 installCellStreams((id, name, text) => send({ type: "stream", id, name, text }));
-installTimers(guard);
+watchNativeCode();
 
 const publish: Publish = (id, messageType, content) => send({ type: "publish", id, messageType, content });
 const shown = createDisplayApi(publish);
@@ -47,7 +58,7 @@ const comms = createComms((id, messageType, content, buffers) =>
 const { display, clearOutput } = shown;
 const modules = createCellModules(notebook, { tslab: createTslab(shown) });
 
-const hidden = { ...engineHooks, import: modules.import, imports: modules.imports, meta: modules.meta };
+const hidden = { ...engineHooks, ...termination, import: modules.import, imports: modules.imports, meta: modules.meta };
 // How the library finds who shows the progress of its calls; it does not know the kernel.
 Object.defineProperty(globalThis, Symbol.for("prunelab.progress"), { value: calls });
 Object.defineProperty(globalThis, "__prunelab", { value: Object.freeze(hidden) });
@@ -63,25 +74,34 @@ const globals: CellGlobals = {
 };
 const { filename: __filename, dirname: __dirname } = modules.meta;
 Object.assign(globalThis, globals, { require: modules.require, __filename, __dirname });
+Object.defineProperty(globalThis, "interrupted", { get: interruptedSignal, configurable: true, enumerable: false });
+Object.defineProperty(globalThis, Symbol.for("prunelab.interrupted"), { value: interruptedSignal });
 process.argv = [process.execPath, notebook];
 
-process.on("SIGINT", interrupt);
+// The kernel sends it to the children of a cell, and so to this process; control-thread.ts stops the cell itself.
+process.on("SIGINT", () => {});
 process.on("unhandledRejection", reportAsync);
 process.on("uncaughtException", reportAsync);
 process.on("exit", (code) => send({ type: "exit", code }));
 
 /** An error that no cell awaited: it fails the running cell if that one started it, else it shows where it began. */
 function reportAsync(error: unknown): void {
+  // The work of a stopped cell ends by it.
+  if (error instanceof KeyboardInterrupt) return;
   const id = ownerId();
   if (!failRunning(id, error)) send({ type: "late-error", id, error: describeError(error) });
 }
 
-// Dies with the kernel even while a cell never yields: a killed kernel cannot say goodbye.
-new Worker(
-  `const { workerData } = require("node:worker_threads");
-   setInterval(() => { if (process.ppid !== workerData) process.kill(process.pid, "SIGKILL"); }, 1000);`,
-  { eval: true, workerData: process.ppid, resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 } },
-).unref();
+const control = new Worker(builtFile("kernel/cell/control-thread.js"), {
+  workerData: { parent: process.ppid, shared },
+  execArgv: [],
+  resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 },
+});
+control.on("message", (message: ToMain) => {
+  if (message.type === "interrupt") interrupt(message.id);
+  else Atomics.store(shared, STATE.answered, message.count);
+});
+control.unref();
 
 async function execute({ id, script, expressions }: Extract<ToWorker, { type: "execute" }>): Promise<Outcome> {
   rememberScript(script);
@@ -115,7 +135,7 @@ onJsonLines<ToWorker>(input, (message) => {
       });
   } else {
     try {
-      guard(() => comms.receive(message));
+      comms.receive(message);
     } catch (error) {
       runAs(message.id, () => reportAsync(error));
     }

@@ -40,16 +40,23 @@ export interface Session {
   close(): Promise<void>;
 }
 
+/** A cell that has not stopped by then is inside native code, which is told; stopping it once more then ends its process. */
+const NATIVE_WAIT_MS = 3000;
 /** A cell that has not stopped by then is lost with its process. */
-const INTERRUPT_WAIT_MS = 2500;
+const INTERRUPT_WAIT_MS = 20_000;
 /** A cell that has not stopped by then may be waiting for a process that it started. */
 const GROUP_WAIT_MS = 200;
+
+const STUCK =
+  "the cell is inside native code and stops when that returns; to end its process, and lose all variables, stop it again\n";
 
 interface Running {
   id: string;
   settle(outcome: Outcome): void;
   /** The process has the cell; before that it is being checked. */
   sent: boolean;
+  /** The user was told that native code keeps it from stopping. */
+  isStuck?: boolean;
 }
 
 export function startSession(language: LanguageService, events: SessionEvents): Session {
@@ -138,6 +145,18 @@ export function startSession(language: LanguageService, events: SessionEvents): 
     return isWanted() ? { script: planned.script, expressions: scripts } : undefined;
   }
 
+  /** Unless the cell has ended by then. */
+  function after(waitMs: number, cell: Running, act: () => void): void {
+    setTimeout(() => running === cell && act(), waitMs).unref();
+  }
+
+  function end(cell: Running): void {
+    if (running !== cell) return;
+    const stuck = worker;
+    replace("it did not stop when interrupted");
+    stuck.kill();
+  }
+
   start();
   return {
     run,
@@ -150,19 +169,16 @@ export function startSession(language: LanguageService, events: SessionEvents): 
       }
       // A cell that waits for input blocks its process; the answer stops it.
       if (waitsForInput) worker.answerInput({ interrupted: true });
-      else worker.interrupt("process");
+      else if (stopped) worker.interrupt(stopped.id);
       waitsForInput = false;
       if (!stopped) return;
-      // Not at once: Node lets SIGINT end the process in the moment after a child process has died of it.
-      setTimeout(() => {
-        if (running === stopped) worker.interrupt("group");
-      }, GROUP_WAIT_MS).unref();
-      setTimeout(() => {
-        if (running !== stopped) return;
-        const stuck = worker;
-        replace("it did not stop when interrupted");
-        stuck.kill();
-      }, INTERRUPT_WAIT_MS).unref();
+      if (stopped.isStuck) return end(stopped);
+      after(GROUP_WAIT_MS, stopped, () => worker.interruptChildren());
+      after(NATIVE_WAIT_MS, stopped, () => {
+        stopped.isStuck = true;
+        events.onStream(stopped.id, "stderr", STUCK);
+      });
+      after(INTERRUPT_WAIT_MS, stopped, () => end(stopped));
     },
     answerInput: (reply) => {
       if (waitsForInput) worker.answerInput(reply);

@@ -11,6 +11,7 @@ import {
   onJsonLines,
   outputMark,
   type StreamName,
+  type ToControl,
   type ToWorker,
 } from "../cell/worker-channel.ts";
 
@@ -25,8 +26,10 @@ export interface WorkerEvents {
 export interface WorkerProcess {
   send(message: ToWorker): void;
   answerInput(reply: InputReply): void;
-  /** Sends SIGINT to the process, or also to what it started. */
-  interrupt(whom: "process" | "group"): void;
+  /** Asks the control thread to stop the cell of that request. */
+  interrupt(id: string): void;
+  /** Sends SIGINT to what the process has started; the process itself does not heed it. */
+  interruptChildren(): void;
   kill(): void;
   /** Lets the process end by itself, for a moment. */
   close(): Promise<void>;
@@ -41,12 +44,12 @@ export function startWorkerProcess(events: WorkerEvents): WorkerProcess {
   const secret = randomBytes(12).toString("hex");
   const flags = ["--experimental-import-meta-resolve", "--no-warnings=ExperimentalWarning"];
   const child = spawn(process.execPath, [...flags, builtFile("kernel/cell/worker.js"), secret], {
-    stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "pipe"],
+    stdio: ["ignore", ...Array<"pipe">(7).fill("pipe")],
     // A group of its own, so that an interrupt reaches what a cell has started, and only that.
     detached: true,
   });
-  const pipes = child.stdio as unknown as [null, Readable, Readable, Readable, Writable, Writable];
-  const [, stdout, stderr, out, input, answers] = pipes;
+  const pipes = child.stdio as unknown as [null, Readable, Readable, Readable, Writable, Writable, Writable, Readable];
+  const [, stdout, stderr, out, input, answers, control] = pipes;
   const marks = { stdout: 0, stderr: 0 };
   let cells = 0;
   let wake = () => {};
@@ -63,7 +66,7 @@ export function startWorkerProcess(events: WorkerEvents): WorkerProcess {
     });
   }
   // A process that dies leaves broken pipes behind; its exit tells.
-  for (const stream of [input, answers]) stream.on("error", () => {});
+  for (const stream of [input, answers, control]) stream.on("error", () => {});
 
   const held: FromWorker[] = [];
   onJsonLines<FromWorker>(out, (message) => {
@@ -103,10 +106,11 @@ export function startWorkerProcess(events: WorkerEvents): WorkerProcess {
     events.onExit(reason);
   });
 
-  function signal(name: NodeJS.Signals, whom: "process" | "group"): void {
-    if (child.pid === undefined) return;
+  /** To the process and what it has started; Windows knows no groups. */
+  function signal(name: NodeJS.Signals): void {
+    if (child.pid === undefined || (name === "SIGINT" && process.platform === "win32")) return;
     try {
-      process.kill(whom === "process" || process.platform === "win32" ? child.pid : -child.pid, name);
+      process.kill(process.platform === "win32" ? child.pid : -child.pid, name);
     } catch {
       // It has gone already.
     }
@@ -115,13 +119,14 @@ export function startWorkerProcess(events: WorkerEvents): WorkerProcess {
   return {
     send: (message) => void input.write(`${JSON.stringify(message)}\n`),
     answerInput: (reply) => void answers.write(`${JSON.stringify(reply)}\n`),
-    interrupt: (whom) => signal("SIGINT", whom),
-    kill: () => signal("SIGKILL", "group"),
+    interrupt: (id) => void control.write(`${JSON.stringify({ type: "interrupt", id } satisfies ToControl)}\n`),
+    interruptChildren: () => signal("SIGINT"),
+    kill: () => signal("SIGKILL"),
     close: async () => {
       input.end();
       const tooLong = new Promise((resolve) => setTimeout(resolve, CLOSE_WAIT_MS).unref());
       await Promise.race([exit, tooLong]);
-      signal("SIGKILL", "group");
+      signal("SIGKILL");
     },
   };
 }

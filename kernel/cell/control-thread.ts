@@ -1,0 +1,59 @@
+/** A thread of the process of the cells that hears the kernel even while a cell never yields: it stops cells and debugs them. */
+import { Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { parentPort, workerData } from "node:worker_threads";
+import { terminateMain } from "./stop.ts";
+import {
+  type FromControl,
+  onJsonLines,
+  STATE,
+  type ToControl,
+  type ToMain,
+  WORKER_FD,
+  writeFully,
+} from "./worker-channel.ts";
+
+const { parent, shared } = workerData as { parent: number; shared: Int32Array };
+const PARENT_INTERVAL_MS = 1000;
+/** An event loop that does not answer by then is stuck in code that never yields, or in native code. */
+const ANSWER_MS = 120;
+
+let asked = 0;
+let stopping = false;
+
+const tellMain = (message: ToMain) => parentPort?.postMessage(message);
+export const tellKernel = (message: FromControl): void => writeFully(WORKER_FD.controlOut, `${JSON.stringify(message)}\n`);
+
+// Dies with the kernel even while a cell never yields: a killed kernel cannot say goodbye.
+setInterval(() => {
+  if (process.ppid !== parent) process.kill(process.pid, "SIGKILL");
+}, PARENT_INTERVAL_MS);
+
+/** Whether the main thread's event loop turns. */
+async function answers(): Promise<boolean> {
+  const count = ++asked;
+  tellMain({ type: "ping", count });
+  for (let waited = 0; waited < ANSWER_MS; waited += 5) {
+    if (Atomics.load(shared, STATE.answered) >= count) return true;
+    await delay(5);
+  }
+  return false;
+}
+
+async function stop(id: string): Promise<void> {
+  Atomics.store(shared, STATE.interrupted, 1);
+  tellMain({ type: "interrupt", id });
+  if (stopping) return;
+  stopping = true;
+  while (!(await answers())) {
+    const count = ++asked;
+    tellMain({ type: "ping", count });
+    await terminateMain(() => Atomics.load(shared, STATE.answered) >= count);
+  }
+  stopping = false;
+}
+
+const input = new Socket({ fd: WORKER_FD.control, readable: true, writable: false });
+onJsonLines<ToControl>(input, (message) => {
+  if (message.type === "interrupt") void stop(message.id);
+});
