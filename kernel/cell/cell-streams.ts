@@ -22,15 +22,34 @@ function cellStream(name: StreamName, fd: number, send: (id: string, name: Strea
   const decoder = new StringDecoder("utf8");
   const stream = new Writable({
     decodeStrings: false,
+    // As for Node's own; who waits for the end waits for "finish" alone then.
+    emitClose: false,
     write: (chunk: string | Buffer, encoding, done) => {
       const text = typeof chunk === "string" ? toText(chunk, encoding, decoder) : decoder.write(chunk);
       if (text !== "") send(ownerId(), name, withoutAsyncIds(text));
       done();
     },
   });
-  // Writable ends for good after end(); a cell that pipes into process.stdout must not silence the later ones.
-  stream.end = (() => stream) as typeof stream.end;
-  stream.destroy = (() => stream) as typeof stream.destroy;
+  // Writable ends for good after end(); a cell that pipes into process.stdout must not silence the later ones. Who waits
+  // for the end of what was written is told of it.
+  stream.end = ((...given: unknown[]) => {
+    const done = given.find((each) => typeof each === "function") as (() => void) | undefined;
+    const [chunk, encoding] = given;
+    if (chunk != null && chunk !== done)
+      stream.write(chunk, typeof encoding === "string" ? (encoding as BufferEncoding) : "utf8");
+    process.nextTick(() => {
+      done?.();
+      stream.emit("finish");
+    });
+    return stream;
+  }) as typeof stream.end;
+  stream.destroy = ((error?: Error) => {
+    process.nextTick(() => {
+      if (error && stream.listenerCount("error") > 0) stream.emit("error", error);
+      stream.emit("close");
+    });
+    return stream;
+  }) as typeof stream.destroy;
   return Object.assign(stream, { fd, isTTY: false, columns: COLUMNS });
 }
 

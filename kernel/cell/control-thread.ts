@@ -22,7 +22,8 @@ let asked = 0;
 let stopping = false;
 
 const tellMain = (message: ToMain) => parentPort?.postMessage(message);
-export const tellKernel = (message: FromControl): void => writeFully(WORKER_FD.controlOut, `${JSON.stringify(message)}\n`);
+export const tellKernel = (message: FromControl): void =>
+  writeFully(WORKER_FD.controlOut, `${JSON.stringify(message)}\n`);
 
 // Dies with the kernel even while a cell never yields: a killed kernel cannot say goodbye.
 setInterval(() => {

@@ -1,7 +1,7 @@
 /** In the process of the cells: evaluates a cell in the lasting context, in V8's REPL mode, and ends it when it is stopped. */
 import { Session } from "node:inspector";
 import { setImmediate } from "node:timers";
-import { newOwner, type Owner, owner, ownerId, runAs } from "./owner.ts";
+import { Owner, owner, ownerId, runAs } from "./owner.ts";
 import { STATE } from "./worker-channel.ts";
 
 export type Completion = { ok: true; hasResult: boolean; result: unknown } | { ok: false; error: unknown };
@@ -75,7 +75,7 @@ export const engineHooks = {
 export async function evaluate(id: string, code: string): Promise<Completion> {
   Atomics.store(shared, STATE.interrupted, 0);
   const completion = await new Promise<Completion>((resolve) => {
-    running = { owner: newOwner(id), settle: resolve };
+    running = { owner: new Owner(id), settle: resolve };
     runAs(running.owner, () => post(code));
   });
   running = undefined;
@@ -104,6 +104,10 @@ export function interrupt(id: string | undefined = running?.owner.id): void {
 export function interruptedSignal(): AbortSignal {
   if (Atomics.load(shared, STATE.interrupted) === 1) interrupt();
   return owner().stop.signal;
+}
+
+export function runningOwner(): Owner | undefined {
+  return running?.owner;
 }
 
 function newInterrupt(): KeyboardInterrupt {

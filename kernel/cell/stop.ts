@@ -79,6 +79,13 @@ export async function terminateMain(isAlive: () => boolean): Promise<void> {
     const isInNative = ({ url }: Frame) =>
       folders.some((folder) => url.startsWith(folder) || `file://${url}`.startsWith(folder));
     const isSafe = (all: readonly Frame[]) => all.some(isOfUser) && !all.some(isInNative);
+    const ticks = frames.find(({ name, url }) => name === "processTicksAndRejections" && url.startsWith("node:"));
+    if (ticks) {
+      // A tick that queues itself again would survive its own termination.
+      const expression = "__prunelab.dropTicks(queue)";
+      await main.post("Debugger.evaluateOnCallFrame", { callFrameId: ticks.id, expression, silent: true });
+      if (isSafe(frames) && !frames.some(isOfKernel)) return terminate(frames);
+    }
     // Node's own code and the kernel's, such as that which writes a line, come to their end first.
     if (isSafe(frames) && !isOfUser(frames[0] as Frame))
       frames = (await pauseBy("Debugger.stepInto", STEP_WAIT_MS)) ?? (await pauseBy("Debugger.pause", STEP_WAIT_MS));
@@ -120,6 +127,10 @@ export async function terminateMain(isAlive: () => boolean): Promise<void> {
   }
 }
 
-function isOfUser({ url }: Frame): boolean {
-  return !url.startsWith("node:") && !url.startsWith(kernelFolder);
+function isOfKernel({ url }: Frame): boolean {
+  return url.startsWith(kernelFolder);
+}
+
+function isOfUser(frame: Frame): boolean {
+  return !frame.url.startsWith("node:") && !isOfKernel(frame);
 }

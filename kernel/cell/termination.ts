@@ -1,6 +1,8 @@
 /** In the process of the cells: what stop.ts calls, while the main thread is paused, before V8 terminates what runs there. */
 import { dirname, resolve } from "node:path";
 import { clearImmediate, setImmediate } from "node:timers";
+import { runningOwner } from "./engine.ts";
+import type { Owner } from "./owner.ts";
 
 /** A termination skips every `finally`, also those of Node's own code; these put in order what Node then leaves behind. */
 export const termination = {
@@ -25,9 +27,29 @@ export const termination = {
       if (callback) setImmediate(callback, ...(args ?? []));
     }
   },
+  /** Takes the ticks of the cell that is being stopped out of Node's queue of them. */
+  dropTicks: (queue: TickQueue): void => {
+    const cell = runningOwner();
+    const kept: object[] = [];
+    for (let tick = queue.shift(); tick; tick = queue.shift()) if (!belongsTo(tick, cell)) kept.push(tick);
+    for (const tick of kept) queue.push(tick);
+  },
   /** The folders of packages with native code that was loaded. */
   nativeFolders: (): string[] => [...nativeFolders],
 };
+
+interface TickQueue {
+  shift(): object | null;
+  push(tick: object): void;
+}
+
+/** Storage hangs its value on a tick under a symbol: itself (Node 20 and 22), or in a map (from Node 24 on). */
+function belongsTo(tick: object, cell: Owner | undefined): boolean {
+  return Object.getOwnPropertySymbols(tick).some((symbol) => {
+    const value: unknown = Reflect.get(tick, symbol);
+    return value === cell || (value instanceof Map && [...value.values()].includes(cell));
+  });
+}
 
 interface Queued {
   _idleNext?: Queued;

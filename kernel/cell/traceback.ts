@@ -1,5 +1,6 @@
 /** Turns anything thrown into an error's name, value and a traceback of the user's own lines. */
 import { inspect } from "node:util";
+import { cutText } from "../../src/base/cut-text.ts";
 import { sourceOf } from "./stack.ts";
 import type { CellError } from "./worker-channel.ts";
 
@@ -24,23 +25,50 @@ export function describeError(thrown: unknown): CellError {
       const value = cut(inspect(thrown));
       return { name: "Uncaught", value, traceback: [`Uncaught ${value}`] };
     }
-    return { name: String(thrown.name), value: cut(String(thrown.message)), traceback: tracebackOf(thrown) };
+    return { name: nameOf(thrown), value: cut(messageOf(thrown)), traceback: tracebackOf(thrown) };
   } catch {
     const value = "an error that cannot be shown";
     return { name: "Error", value, traceback: [`Error: ${value}`] };
   }
 }
 
+/** A property of the error as text; `otherwise` if it has none or throws when it is asked for. */
+function textOf(error: Error, key: "name" | "message" | "stack", otherwise: string): string {
+  const value = read(error, key);
+  try {
+    return value === UNREADABLE || value === undefined ? otherwise : String(value);
+  } catch {
+    return otherwise;
+  }
+}
+
+const nameOf = (error: Error) => textOf(error, "name", "Error");
+const messageOf = (error: Error) => textOf(error, "message", "an error that cannot be shown");
+
+const UNREADABLE = Symbol("a value that cannot be shown");
+
+function read(error: Error, key: string): unknown {
+  try {
+    return Reflect.get(error, key);
+  } catch {
+    return UNREADABLE;
+  }
+}
+
 function isError(value: unknown): value is Error {
-  return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";
+  try {
+    return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";
+  } catch {
+    return false;
+  }
 }
 
 function tracebackOf(error: Error, depth = 0): string[] {
-  const stack = String(error.stack ?? "");
+  const stack = textOf(error, "stack", "");
   const at = stack.search(/^ {4}at /m);
   const message = at < 0 ? stack : stack.slice(0, at).trimEnd();
   const frames = userFrames(at < 0 ? "" : stack.slice(at));
-  const lines = [cut(message || `${error.name}: ${error.message}`)];
+  const lines = [cut(message || `${nameOf(error)}: ${messageOf(error)}`)];
   const top = frames.find((frame) => sourceOf(frame.file) !== undefined);
   for (const frame of frames.slice(0, MAX_FRAMES)) {
     lines.push(`    at ${frame.call === "" ? "" : `${frame.call} `}(${place(frame)})`);
@@ -49,12 +77,14 @@ function tracebackOf(error: Error, depth = 0): string[] {
   const details = Object.keys(error).filter(
     (key) => key !== "stack" && key !== "message" && key !== "cause" && key !== "name",
   );
-  for (const key of details.slice(0, 10)) lines.push(`  ${key}: ${cut(safeInspect(Reflect.get(error, key)))}`);
+  for (const key of details.slice(0, 10)) lines.push(`  ${key}: ${cut(safeInspect(read(error, key)))}`);
   if (depth >= MAX_CAUSES) return lines;
-  if (error instanceof AggregateError) {
-    for (const inner of error.errors.slice(0, MAX_CAUSES)) lines.push(...nested("One of the errors", inner, depth));
+  const errors = read(error, "errors");
+  if (error instanceof AggregateError && Array.isArray(errors)) {
+    for (const inner of errors.slice(0, MAX_CAUSES)) lines.push(...nested("One of the errors", inner, depth));
   }
-  if (error.cause !== undefined) lines.push(...nested("Caused by", error.cause, depth));
+  const cause = read(error, "cause");
+  if (cause !== undefined) lines.push(...nested("Caused by", cause, depth));
   return lines;
 }
 
@@ -97,6 +127,7 @@ export function excerpt(source: string, line: number): string[] {
 }
 
 function safeInspect(value: unknown): string {
+  if (value === UNREADABLE) return UNREADABLE.description ?? "";
   try {
     return inspect(value, { depth: 1 });
   } catch {
@@ -105,5 +136,5 @@ function safeInspect(value: unknown): string {
 }
 
 function cut(text: string, limit = MAX_VALUE_CHARACTERS): string {
-  return text.length <= limit ? text : `${text.slice(0, limit)}…`;
+  return text.length <= limit ? text : `${cutText(text, limit)}…`;
 }

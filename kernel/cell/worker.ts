@@ -82,14 +82,28 @@ process.argv = [process.execPath, notebook];
 process.on("SIGINT", () => {});
 process.on("unhandledRejection", reportAsync);
 process.on("uncaughtException", reportAsync);
+// Without them an error would end the process, with all variables.
+process.on("removeListener", (event, listener) => {
+  if (listener === reportAsync) process.on(event as "uncaughtException", reportAsync);
+});
 process.on("exit", (code) => send({ type: "exit", code }));
+
+/** An interval that fails would fill the notebook. */
+const MAX_REPEATS = 10;
+let lastLate = "";
+let repeats = 0;
 
 /** An error that no cell awaited: it fails the running cell if that one started it, else it shows where it began. */
 function reportAsync(error: unknown): void {
   // The work of a stopped cell ends by it.
   if (error instanceof KeyboardInterrupt) return;
   const id = ownerId();
-  if (!failRunning(id, error)) send({ type: "late-error", id, error: describeError(error) });
+  if (failRunning(id, error)) return;
+  const described = describeError(error);
+  const key = `${id} ${described.value}`;
+  repeats = key === lastLate ? repeats + 1 : 0;
+  lastLate = key;
+  if (repeats < MAX_REPEATS) send({ type: "late-error", id, error: described });
 }
 
 const control = new Worker(builtFile("kernel/cell/control-thread.js"), {

@@ -1,8 +1,9 @@
 /** `display` and `clearOutput` as cells call them, and the same under the names of the package tslab. */
 import { randomUUID } from "node:crypto";
+import { types } from "node:util";
 import { ownerId } from "../cell/owner.ts";
 import type { MimeBundle } from "../cell/worker-channel.ts";
-import { toBundle } from "./display.ts";
+import { checked, toBundle } from "./display.ts";
 import { interactiveHtml, isFigure, plotlyHtml, setInteractive } from "./display-figure.ts";
 
 export type Publish = (
@@ -113,9 +114,18 @@ export function createDisplayApi(publish: Publish): DisplayApi {
 }
 
 function bundleOf(value: unknown, { raw, interactive }: DisplayOptions): MimeBundle | Promise<MimeBundle> {
-  if (raw) return { data: value as Record<string, unknown>, metadata: {} };
+  if (raw || isMimeBundle(value)) return checked(value, value);
   if (!interactive || typeof value !== "object" || value === null || !isFigure(value)) return toBundle(value);
   return { data: { "text/html": interactiveHtml(value), "text/plain": "Plotly figure" }, metadata: {} };
+}
+
+/** An object of MIME types with their data, such as `{ "text/html": "<b>bold</b>" }`. */
+function isMimeBundle(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || types.isProxy(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  const keys = Object.keys(value);
+  return keys.length > 0 && keys.every((key) => /^(text|image|audio|video|application)\/[\w.+-]+$/.test(key));
 }
 
 /** Bytes travel in base64. */

@@ -33,9 +33,41 @@ function isNumbers(value: unknown): value is Numbers & object {
   );
 }
 
+/** What holds the data of each of ONNX's types; other objects with a `type` and `dims` are not tensors. */
+const ARRAYS: Readonly<Record<string, readonly string[]>> = {
+  float32: ["Float32Array"],
+  float64: ["Float64Array"],
+  float16: ["Uint16Array", "Float16Array"],
+  int8: ["Int8Array"],
+  uint8: ["Uint8Array"],
+  int16: ["Int16Array"],
+  uint16: ["Uint16Array"],
+  int32: ["Int32Array"],
+  uint32: ["Uint32Array"],
+  int64: ["BigInt64Array"],
+  uint64: ["BigUint64Array"],
+  bool: ["Uint8Array"],
+  string: ["Array"],
+  int4: ["Int8Array", "Uint8Array"],
+  uint4: ["Uint8Array"],
+};
+
 function isTensor(value: object): value is Tensor {
   const { type, dims } = value as Partial<Tensor>;
-  return typeof type === "string" && Array.isArray(dims) && dims.every(Number.isInteger) && "data" in value;
+  if (typeof type !== "string" || !Object.hasOwn(ARRAYS, type) || !("data" in value)) return false;
+  if (!Array.isArray(dims) || !dims.every((size) => Number.isInteger(size) && size >= 0)) return false;
+  const count = dims.reduce((product: number, size: number) => product * size, 1);
+  let data: unknown;
+  try {
+    data = (value as Tensor).data;
+  } catch {
+    return true; // It is on a GPU.
+  }
+  if (typeof data !== "object" || data === null) return false;
+  const { length } = data as { length?: number };
+  return (
+    ARRAYS[type]!.includes(data.constructor.name) && length === (type.endsWith("int4") ? Math.ceil(count / 2) : count)
+  );
 }
 
 /** A tensor on a GPU throws when its data is asked for. */

@@ -1,5 +1,6 @@
 /** Shows a Map as a table, beside the text that Node's console writes. */
 import { inspect } from "node:util";
+import { cutText } from "../../src/base/cut-text.ts";
 import { escapeMarkup } from "../../src/base/escape-markup.ts";
 
 const MAX_ROWS = 100;
@@ -17,5 +18,5 @@ export function mapBundle(value: object): Record<string, string> | undefined {
 
 function cell(value: unknown): string {
   const text = typeof value === "string" ? value : inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY });
-  return escapeMarkup(text.length <= MAX_CELL_CHARACTERS ? text : `${text.slice(0, MAX_CELL_CHARACTERS)}…`);
+  return escapeMarkup(text.length <= MAX_CELL_CHARACTERS ? text : `${cutText(text, MAX_CELL_CHARACTERS)}…`);
 }

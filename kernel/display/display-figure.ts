@@ -18,9 +18,24 @@ export function isFigure(value: object): value is Figure {
   return (
     (prototype === Object.prototype || prototype === null) &&
     Array.isArray(data) &&
-    data.every((trace) => typeof trace === "object" && trace !== null) &&
+    data.length > 0 &&
+    data.every(isTrace) &&
+    Object.keys(value).every((key) => ["data", "layout", "config", "frames"].includes(key)) &&
     typeof layout === "object" &&
     layout !== null
+  );
+}
+
+/** Where plotly's traces have their lists of data; rows of a table that has a layout have none there. */
+const LISTS = "x y z values labels r theta lat lon locations dimensions cells open close a u".split(" ");
+const TYPES_WITHOUT_LISTS = ["indicator", "sankey", "image"];
+
+function isTrace(trace: unknown): boolean {
+  if (typeof trace !== "object" || trace === null || Array.isArray(trace)) return false;
+  const parts = trace as Record<string, unknown>;
+  if (TYPES_WITHOUT_LISTS.includes(String(parts.type))) return true;
+  return LISTS.some(
+    (key) => Array.isArray(parts[key]) || ArrayBuffer.isView(parts[key]) || (key === "cells" && key in parts),
   );
 }
 

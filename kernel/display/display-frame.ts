@@ -1,4 +1,5 @@
 /** Shows danfojs frames and series, known by their shape and not by import: first and last rows, names, shape. */
+import { cutText } from "../../src/base/cut-text.ts";
 import { escapeMarkup } from "../../src/base/escape-markup.ts";
 import { textTable } from "../../src/base/text-table.ts";
 
@@ -51,7 +52,7 @@ function cellText(value: unknown): string {
   if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(6)));
   const text =
     value === null || value === undefined ? String(value) : value instanceof Date ? value.toISOString() : String(value);
-  return text.length <= MAX_CELL_CHARACTERS ? text : `${text.slice(0, MAX_CELL_CHARACTERS)}…`;
+  return text.length <= MAX_CELL_CHARACTERS ? text : `${cutText(text, MAX_CELL_CHARACTERS)}…`;
 }
 
 function toHtml(head: string[], types: string[], table: string[][], caption: string): string {

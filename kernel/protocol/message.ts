@@ -58,8 +58,23 @@ function sign({ hash, key }: Signing, parts: readonly Uint8Array[]): string {
 
 export function encodeMessage(message: Message, signing: Signing): Uint8Array[] {
   const { header, parent, metadata, content } = message;
-  const parts = [header, parent, metadata, content].map((part) => Buffer.from(JSON.stringify(part)));
+  const parts = [header, parent, metadata, content].map((part) => Buffer.from(toJson(part)));
   return [...message.identities, DELIMITER, Buffer.from(sign(signing, parts)), ...parts, ...message.buffers];
+}
+
+/** As JSON in which half a surrogate pair is U+FFFD: Python cannot save a notebook that has one. */
+function toJson(value: unknown): string {
+  const text = JSON.stringify(value);
+  if (!/\\ud[89a-f]/.test(text)) return text;
+  return JSON.stringify(value, (_key, item: unknown) => {
+    if (typeof item === "string") return wellFormed(item);
+    if (typeof item !== "object" || item === null || Array.isArray(item)) return item;
+    return Object.fromEntries(Object.entries(item).map(([key, inner]) => [wellFormed(key), inner]));
+  });
+}
+
+function wellFormed(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 /** A decoder that remembers signatures. It throws an Error that says what is wrong with the frames. */

@@ -4,7 +4,7 @@ import { ts } from "../language/typescript.ts";
 import type { LanguageService } from "../server/language-service.ts";
 import { checkCells } from "./check-cells.ts";
 import { type CodeCell, FIRST_MINOR_WITH_IDS, hasTag, isCode, type Notebook } from "./notebook.ts";
-import { INJECTED_TAG, type Parameter, removeInjected, toTypeScript } from "./parameters.ts";
+import { INJECTED_TAG, otherReadings, type Parameter, removeInjected, toLiteral, toRecord } from "./parameters.ts";
 import { RunError } from "./run-error.ts";
 import { newCellId } from "./write-notebook.ts";
 
@@ -36,8 +36,8 @@ export async function injectParameters(
   for (const { name, candidates } of parameters) {
     const { keyword, type } = known.find((each) => each.name === name) as Known;
     const value = await firstThatFits(language, name, type, candidates, describe(known), path);
-    values[name] = value;
-    lines.push(await declare(language, keyword, name, type, toTypeScript(value)));
+    values[name] = toRecord(value);
+    lines.push(await declare(language, keyword, name, type, toLiteral(value)));
   }
   const injected: CodeCell = {
     cell_type: "code",
@@ -87,14 +87,14 @@ async function firstThatFits(
   path: string,
 ): Promise<unknown> {
   let reason = "";
-  for (const value of candidates) {
+  for (const value of [...candidates, ...candidates.flatMap(otherReadings)]) {
     // The checker lets null be of any type.
     if (value === null && !/\b(null|any|unknown)\b/.test(type)) continue;
-    const planned = await language.plan(`${name} = ${toTypeScript(value)};`, "parameter.ts", true);
+    const planned = await language.plan(`${name} = ${toLiteral(value)};`, "parameter.ts", true);
     if (!("error" in planned)) return value;
     reason ||= `: ${planned.error.value.replace(/^TS\d+: /, "").replace(/\.$/, "")}`;
   }
-  const value = toTypeScript(candidates[0]);
+  const value = toLiteral(candidates[0]);
   throw new RunError("options", `wrong type for parameter ${name}: ${value}${reason}; ${path} knows ${known}`);
 }
 

@@ -1,6 +1,7 @@
 /** Reads a notebook (nbformat 4) and checks what a run relies on; https://nbformat.readthedocs.io/en/latest/format_description.html */
 import { readFileSync } from "node:fs";
 import { messageOf } from "../errors.ts";
+import { ExactNumber, parseExact } from "./exact-json.ts";
 import { RunError } from "./run-error.ts";
 
 export type Json = Record<string, unknown>;
@@ -73,7 +74,7 @@ export function isJsonType(type: string): boolean {
 }
 
 export function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 }
 
 function parse(path: string): unknown {
@@ -92,7 +93,7 @@ function parse(path: string): unknown {
     throw new RunError("notebook", `cannot read notebook: ${path}: ${messageOf(error)}`);
   }
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return parseExact(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
     throw new RunError("notebook", `notebook is not JSON: ${path}: ${messageOf(error)}`);
   }

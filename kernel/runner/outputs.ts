@@ -37,6 +37,8 @@ export function createOutputFold(): OutputFold {
   }
 
   function display(cell: CodeCell, content: Json): Output {
+    // What was shown under that id before shows the same from now on, as in nbclient.
+    update(content);
     const output = append(cell, { output_type: "display_data", ...bundle(content) });
     const id = displayId(content);
     if (id !== undefined) displays.set(id, (displays.get(id) ?? new Set()).add(output));

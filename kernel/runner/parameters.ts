@@ -40,7 +40,8 @@ export function readParameters(path: string): Parameter[] {
   } catch (error) {
     throw bad(`cannot read --parameters: ${messageOf(error)}`);
   }
-  const document = parseDocument(text);
+  // As bigint at first, so that long ones keep their digits.
+  const document = parseDocument(text, { intAsBigInt: true });
   const [problem] = document.errors;
   if (problem) throw bad(`--parameters is not YAML: ${problem.message.split("\n")[0]?.replace(/:$/, "")}`);
   let values: unknown;
@@ -51,13 +52,14 @@ export function readParameters(path: string): Parameter[] {
   }
   if (values === null) return [];
   if (!isObject(values)) throw bad("--parameters needs a mapping of names to values");
-  return Object.entries(values).map(([name, value]) => {
+  return Object.entries(values).map(([name, exact]) => {
+    const value = asNumbers(exact);
     try {
       toTypeScript(value);
     } catch (error) {
       throw bad(`${messageOf(error)}: parameter ${name}`);
     }
-    return { name, candidates: [value] };
+    return { name, candidates: typeof exact === "bigint" && !Number.isSafeInteger(value) ? [value, exact] : [value] };
   });
 }
 
@@ -85,6 +87,37 @@ export function toTypeScript(value: unknown): string {
     return `{${entries.join(", ")}}`;
   }
   throw new Error("value is no text, number, boolean, null, list or mapping of such");
+}
+
+/** A whole number may be a bigint, and text in the form of ISO 8601 a Date, if nothing else is of the parameter's type. */
+export function otherReadings(value: unknown): unknown[] {
+  if (typeof value === "number" && Number.isSafeInteger(value)) return [BigInt(value)];
+  if (typeof value !== "string") return [];
+  return [...(/^-?\d+n?$/.test(value) ? [BigInt(value.replace("n", ""))] : []), ...dateOf(value)];
+}
+
+function dateOf(text: string): Date[] {
+  if (!/^\d{4}(-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?)?)?$/.test(text)) return [];
+  const date = new Date(text);
+  return Number.isNaN(date.getTime()) ? [] : [date];
+}
+
+/** Whole numbers as JavaScript's, all the way down; beyond 2^53 they lose digits, as they do in code. */
+function asNumbers(value: unknown): unknown {
+  if (typeof value === "bigint") return Number(value);
+  if (Array.isArray(value)) return value.map(asNumbers);
+  if (!isObject(value) || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, asNumbers(inner)]));
+}
+
+/** As JSON, for the notebook's metadata. */
+export function toRecord(value: unknown): unknown {
+  return typeof value === "bigint" ? `${value}n` : value;
+}
+
+/** As toTypeScript; a Date too, which only the parameter's type makes of text. */
+export function toLiteral(value: unknown): string {
+  return value instanceof Date ? `new Date(${JSON.stringify(value.toISOString())})` : toTypeScript(value);
 }
 
 function parseJson(text: string): unknown[] {

@@ -14,6 +14,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import { makeFolder } from "../../src/base/atomic.ts";
 import { messageOf } from "../errors.ts";
+import { formatExact } from "./exact-json.ts";
 import { type Cell, FIRST_MINOR_WITH_IDS, isJsonType, isObject, type Notebook, type Output } from "./notebook.ts";
 import { RunError } from "./run-error.ts";
 
@@ -21,7 +22,7 @@ import { RunError } from "./run-error.ts";
 export function formatNotebook(notebook: Notebook): string {
   const withIds = notebook.nbformat_minor >= FIRST_MINOR_WITH_IDS;
   const cells = notebook.cells.map((cell) => splitCell(withIds && !cell.id ? { ...cell, id: newCellId() } : cell));
-  return `${JSON.stringify(sortKeys({ ...notebook, cells }), undefined, 1)}\n`;
+  return `${formatExact(sortKeys({ ...notebook, cells }))}\n`;
 }
 
 export function newCellId(): string {

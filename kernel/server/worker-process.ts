@@ -42,7 +42,7 @@ const CLOSE_WAIT_MS = 500;
 
 export function startWorkerProcess(events: WorkerEvents): WorkerProcess {
   const secret = randomBytes(12).toString("hex");
-  const flags = ["--experimental-import-meta-resolve", "--no-warnings=ExperimentalWarning"];
+  const flags = ["--experimental-import-meta-resolve", "--disable-warning=ExperimentalWarning"];
   const child = spawn(process.execPath, [...flags, builtFile("kernel/cell/worker.js"), secret], {
     stdio: ["ignore", ...Array<"pipe">(7).fill("pipe")],
     // A group of its own, so that an interrupt reaches what a cell has started, and only that.

@@ -5,6 +5,7 @@ import { open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { asWriteError, makeFolder } from "../base/atomic.ts";
+import { interruptedSignal, throwIfInterrupted } from "../base/interrupted.ts";
 import { PrunelabError } from "../errors.ts";
 import { HubError, networkMessage } from "./request.ts";
 
@@ -75,6 +76,7 @@ async function receive(url: string, partial: string, size: number, options: Down
   const { onBytes, retryWaitMs = 1_000 } = options;
   let fruitless = 0;
   for (;;) {
+    throwIfInterrupted();
     let have = await sizeOf(partial);
     if (have > size) {
       await rm(partial);
@@ -113,7 +115,7 @@ async function receiveFrom(
   const idle = new AbortController();
   const response = await fetch(url, {
     headers: { ...headers, ...(have > 0 ? { range: `bytes=${have}-` } : {}) },
-    signal: idle.signal,
+    signal: AbortSignal.any([idle.signal, interruptedSignal() ?? idle.signal]),
   });
   // A server may ignore the range and send all.
   const start = response.status === 206 ? have : 0;

@@ -1,6 +1,7 @@
 /** The only import of onnxruntime-node: open a session on a graph and the weights beside it, and make its tensors. */
 import { createRequire } from "node:module";
 import type * as ort from "onnxruntime-node";
+import { throwIfInterrupted } from "../base/interrupted.ts";
 import { threadCount } from "../base/threads.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
 
@@ -62,19 +63,31 @@ export async function openSession(
         .some(({ name }) => name === device)
     )
       throw new Error(`not on ${process.platform}`);
-    return await runtime().InferenceSession.create(graph, {
+    const session = await runtime().InferenceSession.create(graph, {
       executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
       intraOpNumThreads: threadCount(),
       logSeverityLevel: 3,
       ...(profileTo === undefined ? {} : { enableProfiling: true, profileFilePrefix: profileTo }),
       ...(folder === undefined ? {} : { extra: { session: { model_external_initializers_file_folder_path: folder } } }),
     });
+    return stoppable(session);
   } catch (error) {
     if (device === "cpu") throw error;
     throw new PrunelabError(
       `device is not there: ${device}: ${messageOf(error)}; it needs ${devices[device]}; choose cpu instead`,
     );
   }
+}
+
+/** Each run first looks whether the user of a notebook has stopped the cell. */
+function stoppable(session: Session): Session {
+  const run = session.run.bind(session) as (...args: unknown[]) => Promise<Outputs>;
+  return Object.assign(session, {
+    run: async (...args: unknown[]) => {
+      throwIfInterrupted();
+      return run(...args);
+    },
+  });
 }
 
 export function int64(values: readonly number[], shape: readonly number[]): ort.Tensor {

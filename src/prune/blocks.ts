@@ -1,8 +1,10 @@
 /** Goes through the blocks in order: measures a block's inputs with its predecessors pruned, prunes it, passes its outputs on. */
+
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readdir, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import { throwIfInterrupted } from "../base/interrupted.ts";
 import { fileSource } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { bf16ToFloat32, float32ToBf16 } from "../checkpoint/half.ts";
@@ -75,6 +77,7 @@ export async function pruneBlocks(
     });
     try {
       for (const [index, { layer, infos }] of layers.entries()) {
+        throwIfInterrupted();
         signal?.throwIfAborted();
         onProgress?.({ step: `prune by ${method.name}`, done: index, total: layers.length, unit: "blocks" });
         const weights = await readBlock(dense, layer);

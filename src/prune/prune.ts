@@ -1,5 +1,7 @@
 /** Prunes a checkpoint: reads the tensors in scope, zeroes the least important weights of copies, returns a new checkpoint. */
+
 import { createHash } from "node:crypto";
+import { throwIfInterrupted } from "../base/interrupted.ts";
 import { withTable } from "../base/value-table.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { bf16ToFloat32, float32ToBf16 } from "../checkpoint/half.ts";
@@ -79,6 +81,7 @@ async function pruneWeights(
   if (device !== "cpu") onNotice?.(`pruning by ${method.name} on the CPU: it looks at weights alone`);
   const weights = await allocateWeights(infos);
   for (const [index, { name, data }] of weights.tensors.entries()) {
+    throwIfInterrupted();
     signal?.throwIfAborted();
     onProgress?.({ step: "prune", done: index, total: infos.length, unit: "tensors" });
     data.set((await dense.read(name)).data);
