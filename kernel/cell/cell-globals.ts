@@ -2,11 +2,12 @@
 import type { DisplayApi, DisplayOptions } from "../display/display-api.ts";
 import type { Markup, MarkupTag } from "../display/markup.ts";
 import type { Progress, ProgressBar, ProgressOptions } from "../display/progress.ts";
+import type { Button, Widget, WidgetsApi } from "../display/widgets.ts";
 import type { Comm, CommsApi } from "./comms.ts";
 import type { StdinApi } from "./stdin.ts";
 
 /** Types that cells know by name. */
-export type { Comm, DisplayOptions, Markup, MarkupTag, ProgressBar, ProgressOptions };
+export type { Button, Comm, DisplayOptions, Markup, MarkupTag, ProgressBar, ProgressOptions, Widget };
 
 export interface CellGlobals {
   /** Shows a value below the cell; its methods show text or bytes of one MIME type. An object says how it looks by a method named `Symbol.for("Jupyter.display")` that returns MIME types with their data. */
@@ -29,4 +30,14 @@ export interface CellGlobals {
   promptPassword: StdinApi["promptPassword"];
   /** Channels to widgets in the front end. */
   comms: CommsApi;
+  /** Aborts when the user stops the cell; hand it to what takes a signal, such as fetch. */
+  interrupted: AbortSignal;
+  /** A slider that shows itself where ipywidgets is installed. */
+  slider: WidgetsApi["slider"];
+  /** A list to choose one of. */
+  dropdown: WidgetsApi["dropdown"];
+  /** A box to check. */
+  checkbox: WidgetsApi["checkbox"];
+  /** A button that calls back. */
+  button: WidgetsApi["button"];
 }

@@ -4,7 +4,13 @@ import { ownerId, runAs } from "./owner.ts";
 import type { CommContent, ToWorker } from "./worker-channel.ts";
 
 type CommMessageType = "comm_open" | "comm_msg" | "comm_close";
-type Publish = (id: string, type: CommMessageType, content: CommContent, buffers: string[]) => void;
+type Publish = (
+  id: string,
+  type: CommMessageType,
+  content: CommContent,
+  buffers: string[],
+  metadata?: Record<string, unknown>,
+) => void;
 
 export interface Comm {
   readonly id: string;
@@ -17,7 +23,7 @@ export interface Comm {
 
 export interface CommsApi {
   /** Opens a comm to the front end's target of that name. */
-  open(target: string, data?: unknown, buffers?: Uint8Array[]): Comm;
+  open(target: string, data?: unknown, buffers?: Uint8Array[], metadata?: Record<string, unknown>): Comm;
   /** Answers comms that the front end opens; without a handler they are closed at once. */
   register(target: string, onOpen: (comm: Comm, data: unknown, buffers: Uint8Array[]) => void): void;
 }
@@ -46,10 +52,10 @@ export function createComms(publish: Publish): Comms {
 
   return {
     api: {
-      open: (target, data = {}, buffers = []) => {
+      open: (target, data = {}, buffers = [], metadata = {}) => {
         const comm = createComm(randomUUID(), target);
         const content = { comm_id: comm.id, target_name: target, data };
-        publish(ownerId(), "comm_open", content, encode(buffers));
+        publish(ownerId(), "comm_open", content, encode(buffers), metadata);
         return comm;
       },
       register: (target, onOpen) => {

@@ -1,29 +1,19 @@
-/** A thread of the process of the cells that hears the kernel even while a cell never yields: it stops cells and debugs them. */
+/** A thread of the process of the cells that hears the kernel even while a cell never yields: it stops cells. */
 import { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { terminateMain } from "./stop.ts";
-import {
-  type FromControl,
-  onJsonLines,
-  STATE,
-  type ToControl,
-  type ToMain,
-  WORKER_FD,
-  writeFully,
-} from "./worker-channel.ts";
+import { onJsonLines, STATE, type ToControl, type ToMain, WORKER_FD } from "./worker-channel.ts";
 
 const { parent, shared } = workerData as { parent: number; shared: Int32Array };
 const PARENT_INTERVAL_MS = 1000;
 /** An event loop that does not answer by then is stuck in code that never yields, or in native code. */
-const ANSWER_MS = 120;
+const ANSWER_MS = 250;
 
 let asked = 0;
 let stopping = false;
 
 const tellMain = (message: ToMain) => parentPort?.postMessage(message);
-export const tellKernel = (message: FromControl): void =>
-  writeFully(WORKER_FD.controlOut, `${JSON.stringify(message)}\n`);
 
 // Dies with the kernel even while a cell never yields: a killed kernel cannot say goodbye.
 setInterval(() => {
@@ -49,7 +39,7 @@ async function stop(id: string): Promise<void> {
   while (!(await answers())) {
     const count = ++asked;
     tellMain({ type: "ping", count });
-    await terminateMain(() => Atomics.load(shared, STATE.answered) >= count);
+    await terminateMain(id, () => Atomics.load(shared, STATE.answered) >= count);
   }
   stopping = false;
 }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 
 /** The part of V8's debugger that is asked; the types of Node's inspector differ from version to version. */
-export interface MainSession {
+interface MainSession {
   post<Reply>(method: string, params?: object): Promise<Reply>;
   on(event: string, listener: (message: { params: never }) => void): void;
   close(): void;
@@ -26,7 +26,7 @@ const RETRY_MS = 30;
 const kernelFolder = new URL("../", import.meta.url).href;
 
 /** A debugger's session on the main thread. */
-export function connectToMain(): MainSession {
+function connectToMain(): MainSession {
   const session = new Session();
   session.connectToMainThread();
   const untyped = session as unknown as {
@@ -43,8 +43,8 @@ export function connectToMain(): MainSession {
   };
 }
 
-/** Terminates what runs on the main thread, again and again, until `isAlive` says that its event loop turns. */
-export async function terminateMain(isAlive: () => boolean): Promise<void> {
+/** Terminates what runs of a cell on the main thread, again and again, until `isAlive` says that its event loop turns. */
+export async function terminateMain(cell: string, isAlive: () => boolean): Promise<void> {
   const main = connectToMain();
   const urls = new Map<string, string>();
   let paused: Frame[] | undefined;
@@ -72,23 +72,26 @@ export async function terminateMain(isAlive: () => boolean): Promise<void> {
     let frames = await pauseBy("Debugger.pause", PAUSE_WAIT_MS);
     if (!frames) return;
     const { result } = await main.post<{ result: { value?: string[] } }>("Runtime.evaluate", {
-      expression: "__prunelab.nativeFolders()",
+      expression: `__prunelab.nativeFolders(${JSON.stringify(cell)})`,
       returnByValue: true,
     });
-    const folders = (result.value ?? []).map((folder) => `${pathToFileURL(folder).href}/`);
+    // What runs may be of another cell by now.
+    if (isAlive() || !result.value) return void (await main.post("Debugger.resume"));
+    const folders = result.value.map((folder) => `${pathToFileURL(folder).href}/`);
     const isInNative = ({ url }: Frame) =>
       folders.some((folder) => url.startsWith(folder) || `file://${url}`.startsWith(folder));
-    const isSafe = (all: readonly Frame[]) => all.some(isOfUser) && !all.some(isInNative);
+    const isSafe = (all: readonly Frame[]) => !all.some(isInNative) && !all.some(isPromiseHook);
     const ticks = frames.find(({ name, url }) => name === "processTicksAndRejections" && url.startsWith("node:"));
-    if (ticks) {
+    if (ticks && isSafe(frames)) {
       // A tick that queues itself again would survive its own termination.
       const expression = "__prunelab.dropTicks(queue)";
       await main.post("Debugger.evaluateOnCallFrame", { callFrameId: ticks.id, expression, silent: true });
-      if (isSafe(frames) && !frames.some(isOfKernel)) return terminate(frames);
+      if (frames.some(isOfUser) && !frames.some(isOfKernel)) return terminate(frames);
     }
     // Node's own code and the kernel's, such as that which writes a line, come to their end first.
-    if (isSafe(frames) && !isOfUser(frames[0] as Frame))
+    if (!frames.some(isInNative) && !isOfUser(frames[0] as Frame) && (ticks || frames.some(isOfUser))) {
       frames = (await pauseBy("Debugger.stepInto", STEP_WAIT_MS)) ?? (await pauseBy("Debugger.pause", STEP_WAIT_MS));
+    }
     if (!frames) return;
     if (isSafe(frames) && isOfUser(frames[0] as Frame)) await terminate(frames);
     else await main.post("Debugger.resume");
@@ -125,6 +128,11 @@ export async function terminateMain(isAlive: () => boolean): Promise<void> {
     main.post("Debugger.disable").catch(() => {});
     main.close();
   }
+}
+
+/** V8 calls these, and goes on when they are terminated. */
+function isPromiseHook({ name, url }: Frame): boolean {
+  return url === "node:internal/async_hooks" && /^promise\w*Hook/.test(name);
 }
 
 function isOfKernel({ url }: Frame): boolean {

@@ -2,7 +2,7 @@
 import { dirname, resolve } from "node:path";
 import { clearImmediate, setImmediate } from "node:timers";
 import { runningOwner } from "./engine.ts";
-import type { Owner } from "./owner.ts";
+import { type Owner, ownerId } from "./owner.ts";
 
 /** A termination skips every `finally`, also those of Node's own code; these put in order what Node then leaves behind. */
 export const termination = {
@@ -34,8 +34,8 @@ export const termination = {
     for (let tick = queue.shift(); tick; tick = queue.shift()) if (!belongsTo(tick, cell)) kept.push(tick);
     for (const tick of kept) queue.push(tick);
   },
-  /** The folders of packages with native code that was loaded. */
-  nativeFolders: (): string[] => [...nativeFolders],
+  /** The folders of packages with native code that was loaded; undefined if what runs is not of that cell. */
+  nativeFolders: (cell: string): string[] | undefined => (ownerId() === cell ? [...nativeFolders] : undefined),
 };
 
 interface TickQueue {

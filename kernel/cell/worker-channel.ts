@@ -4,7 +4,7 @@ import type { Readable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 
 /** File descriptors of the worker besides 0 to 2. */
-export const WORKER_FD = { out: 3, in: 4, input: 5, control: 6, controlOut: 7 } as const;
+export const WORKER_FD = { out: 3, in: 4, input: 5, control: 6 } as const;
 
 /** A cell as JavaScript. */
 export interface Script {
@@ -61,8 +61,6 @@ export type ToWorker =
 /** To the control thread of the process of the cells, which hears it even while a cell never yields. */
 export type ToControl = { type: "interrupt"; id: string };
 
-export type FromControl = { type: "none" };
-
 /** From the control thread to the main thread of the same process. */
 export type ToMain = { type: "interrupt"; id: string } | { type: "ping"; count: number };
 
@@ -73,7 +71,14 @@ export const STATE = { interrupted: 0, answered: 1 } as const;
 export type FromWorker =
   | { type: "ready" }
   | { type: "stream"; id: string; name: StreamName; text: string }
-  | { type: "publish"; id: string; messageType: string; content: Record<string, unknown>; buffers?: string[] }
+  | {
+      type: "publish";
+      id: string;
+      messageType: string;
+      content: Record<string, unknown>;
+      buffers?: string[];
+      metadata?: Record<string, unknown>;
+    }
   | { type: "input"; id: string; prompt: string; password: boolean }
   | { type: "late-error"; id: string; error: CellError }
   | { type: "done"; id: string; outcome: Outcome }

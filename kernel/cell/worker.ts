@@ -8,6 +8,7 @@ import { toBundle } from "../display/display.ts";
 import { createDisplayApi, type Publish } from "../display/display-api.ts";
 import { html, md, svg } from "../display/markup.ts";
 import { createProgress } from "../display/progress.ts";
+import { createWidgets } from "../display/widgets.ts";
 import type { CellGlobals } from "./cell-globals.ts";
 import { createCellModules } from "./cell-modules.ts";
 import { installCellStreams } from "./cell-streams.ts";
@@ -52,9 +53,10 @@ const publish: Publish = (id, messageType, content) => send({ type: "publish", i
 const shown = createDisplayApi(publish);
 const calls = createCallProgress(publish);
 const stdin = createStdin((id, prompt, password) => send({ type: "input", id, prompt, password }));
-const comms = createComms((id, messageType, content, buffers) =>
-  send({ type: "publish", id, messageType, content: { ...content }, buffers }),
+const comms = createComms((id, messageType, content, buffers, metadata = {}) =>
+  send({ type: "publish", id, messageType, content: { ...content }, buffers, metadata }),
 );
+const widgets = createWidgets((target, data, metadata) => comms.api.open(target, data, [], metadata));
 const { display, clearOutput } = shown;
 const modules = createCellModules(notebook, { tslab: createTslab(shown) });
 
@@ -62,7 +64,7 @@ const hidden = { ...engineHooks, ...termination, import: modules.import, imports
 // How the library finds who shows the progress of its calls; it does not know the kernel.
 Object.defineProperty(globalThis, Symbol.for("prunelab.progress"), { value: calls });
 Object.defineProperty(globalThis, "__prunelab", { value: Object.freeze(hidden) });
-const globals: CellGlobals = {
+const globals: Omit<CellGlobals, "interrupted"> = {
   display,
   clearOutput,
   html,
@@ -70,6 +72,7 @@ const globals: CellGlobals = {
   svg,
   progress: createProgress(display),
   comms: comms.api,
+  ...widgets,
   ...stdin,
 };
 const { filename: __filename, dirname: __dirname } = modules.meta;
@@ -90,8 +93,8 @@ process.on("exit", (code) => send({ type: "exit", code }));
 
 /** An interval that fails would fill the notebook. */
 const MAX_REPEATS = 10;
-let lastLate = "";
-let repeats = 0;
+const MAX_REMEMBERED = 100;
+const lateErrors = new Map<string, number>();
 
 /** An error that no cell awaited: it fails the running cell if that one started it, else it shows where it began. */
 function reportAsync(error: unknown): void {
@@ -101,9 +104,10 @@ function reportAsync(error: unknown): void {
   if (failRunning(id, error)) return;
   const described = describeError(error);
   const key = `${id} ${described.value}`;
-  repeats = key === lastLate ? repeats + 1 : 0;
-  lastLate = key;
-  if (repeats < MAX_REPEATS) send({ type: "late-error", id, error: described });
+  const count = lateErrors.get(key) ?? 0;
+  if (lateErrors.size > MAX_REMEMBERED) lateErrors.clear();
+  lateErrors.set(key, count + 1);
+  if (count < MAX_REPEATS) send({ type: "late-error", id, error: described });
 }
 
 const control = new Worker(builtFile("kernel/cell/control-thread.js"), {

@@ -94,7 +94,7 @@ describe("a cell as people write it", () => {
   });
 
   it("shows promises without the kernel's own marks", async () => {
-    assert.equal(resultOf(await run("[Promise.resolve(1)]")), "[ Promise { 1 } ]");
+    assert.equal(resultOf(await run("Promise.resolve(1)")), "Promise { 1 }");
     assert.doesNotMatch(String(resultOf(await run("({ p: Promise.resolve({ a: 1 }) })"))), /Symbol|owner/);
   });
 });

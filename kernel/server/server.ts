@@ -48,13 +48,14 @@ export async function startServer(connection: Connection, options: ServerOptions
   const sockets = await bindSockets(connection);
   const session = startSession(language, {
     onStream: streams.add,
-    onPublish: ({ id, messageType, content, buffers = [] }) => {
+    onPublish: ({ id, messageType, content, buffers = [], metadata }) => {
       trackComm(messageType, content as unknown as CommContent);
       publish(
         id,
         messageType,
         content,
         buffers.map((buffer) => Buffer.from(buffer, "base64")),
+        metadata,
       );
     },
     onLateError: (id, { name, value, traceback }) => publish(id, "error", { ename: name, evalue: value, traceback }),
@@ -82,16 +83,22 @@ export async function startServer(connection: Connection, options: ServerOptions
     sockets.send(channel, encodeMessage(message, connection));
   }
 
-  function publishRaw(id: string, type: string, content: Content, buffers: Uint8Array[] = []): void {
+  function publishRaw(
+    id: string,
+    type: string,
+    content: Content,
+    buffers: Uint8Array[] = [],
+    metadata: Content = {},
+  ): void {
     const header = createHeader(type, sessionId);
     const parent = requests.get(id)?.header ?? {};
-    const message = { identities: [Buffer.from(type)], header, parent, metadata: {}, content, buffers };
+    const message = { identities: [Buffer.from(type)], header, parent, metadata, content, buffers };
     sockets.send("iopub", encodeMessage(message, connection));
   }
 
-  function publish(id: string, type: string, content: Content, buffers: Uint8Array[] = []): void {
+  function publish(id: string, type: string, content: Content, buffers?: Uint8Array[], metadata?: Content): void {
     streams.flush();
-    publishRaw(id, type, content, buffers);
+    publishRaw(id, type, content, buffers, metadata);
   }
 
   function remember(request: Message): void {

@@ -169,7 +169,7 @@ export function startSession(language: LanguageService, events: SessionEvents): 
       }
       // A cell that waits for input blocks its process; the answer stops it.
       if (waitsForInput) worker.answerInput({ interrupted: true });
-      else if (stopped) worker.interrupt(stopped.id);
+      else if (stopped) worker.control({ type: "interrupt", id: stopped.id });
       waitsForInput = false;
       if (!stopped) return;
       if (stopped.isStuck) return end(stopped);

@@ -26,8 +26,8 @@ export interface WorkerEvents {
 export interface WorkerProcess {
   send(message: ToWorker): void;
   answerInput(reply: InputReply): void;
-  /** Asks the control thread to stop the cell of that request. */
-  interrupt(id: string): void;
+  /** To the control thread, which answers even while a cell never yields. */
+  control(message: ToControl): void;
   /** Sends SIGINT to what the process has started; the process itself does not heed it. */
   interruptChildren(): void;
   kill(): void;
@@ -44,11 +44,11 @@ export function startWorkerProcess(events: WorkerEvents): WorkerProcess {
   const secret = randomBytes(12).toString("hex");
   const flags = ["--experimental-import-meta-resolve", "--disable-warning=ExperimentalWarning"];
   const child = spawn(process.execPath, [...flags, builtFile("kernel/cell/worker.js"), secret], {
-    stdio: ["ignore", ...Array<"pipe">(7).fill("pipe")],
+    stdio: ["ignore", ...Array<"pipe">(6).fill("pipe")],
     // A group of its own, so that an interrupt reaches what a cell has started, and only that.
     detached: true,
   });
-  const pipes = child.stdio as unknown as [null, Readable, Readable, Readable, Writable, Writable, Writable, Readable];
+  const pipes = child.stdio as unknown as [null, Readable, Readable, Readable, Writable, Writable, Writable];
   const [, stdout, stderr, out, input, answers, control] = pipes;
   const marks = { stdout: 0, stderr: 0 };
   let cells = 0;
@@ -119,7 +119,7 @@ export function startWorkerProcess(events: WorkerEvents): WorkerProcess {
   return {
     send: (message) => void input.write(`${JSON.stringify(message)}\n`),
     answerInput: (reply) => void answers.write(`${JSON.stringify(reply)}\n`),
-    interrupt: (id) => void control.write(`${JSON.stringify({ type: "interrupt", id } satisfies ToControl)}\n`),
+    control: (message) => void control.write(`${JSON.stringify(message)}\n`),
     interruptChildren: () => signal("SIGINT"),
     kill: () => signal("SIGKILL"),
     close: async () => {
