@@ -1,47 +1,66 @@
 /** A study: which models, methods, sparsities, seeds and tasks to measure, as a user writes it down in YAML, JSON or a cell. */
 import { readFile } from "node:fs/promises";
-import { parse, YAMLParseError } from "yaml";
-import { z } from "zod";
+import { createRequire } from "node:module";
+import type * as Zod from "zod";
 import { asReadError } from "../base/read-error.ts";
 import { PrunelabError } from "../errors.ts";
 import type { MethodName } from "../prune/methods/method.ts";
 import { pruningMethods } from "../prune/methods/methods.ts";
 
-const methods = z.enum(pruningMethods.map(({ name }) => name));
-const names = <Of extends z.ZodType>(of: Of) => z.array(of).min(1);
+const require = createRequire(import.meta.url);
+/** Loaded when a study is checked: most users of the library have none. */
+const zod = (): typeof Zod => require("zod");
 
-const calibration = z.looseObject({
-  source: z.union([z.string(), names(z.string())]).optional(),
-  windows: z.int().min(1).optional(),
-  tokens: z.int().min(2).optional(),
-  seed: z.int().optional(),
-});
+function makeSchema() {
+  const { z } = zod();
+  const methods = z.enum(pruningMethods.map(({ name }) => name));
+  const names = <Of extends Zod.ZodType>(of: Of) => z.array(of).min(1);
 
-const recipe = z
-  .looseObject({ method: methods, sparsity: z.number().optional(), pattern: z.string().optional() })
-  .describe("options of prune; a sparsity or a pattern of its own stands in place of the study's");
+  const calibration = z.looseObject({
+    source: z.union([z.string(), names(z.string())]).optional(),
+    windows: z.int().min(1).optional(),
+    tokens: z.int().min(2).optional(),
+    seed: z.int().optional(),
+  });
 
-const schema = z
-  .strictObject({
-    model: z.string().optional().describe("a Hub id, a folder or a GGUF file"),
-    models: names(z.string()).optional(),
-    methods: names(z.union([methods, recipe])).describe("names of methods, or recipes"),
-    sparsities: names(z.number().min(0).lt(1))
-      .optional()
-      .describe("shares of zeros in [0, 1); 0 is the dense model, measured once"),
-    patterns: names(z.string()).optional().describe("tensor, row, global or n:m such as 2:4"),
-    seeds: names(z.int()).default([0]).describe("of random pruning, of the calibration windows' draw and of recovery"),
-    calibration: calibration
-      .optional()
-      .describe("of every method that looks at inputs, unless its recipe says otherwise"),
-    tasks: z.array(z.string()).default([]).describe("lm-evaluation-harness's names"),
-    limit: z.number().gt(0).nullable().default(null).describe("documents of each task; a share below 1; null is all"),
-    numFewshot: z.int().min(0).optional(),
-    windows: z.int().min(1).optional().describe("of 2,048 tokens of WikiText-2, for the perplexity; none unless given"),
-    recover: z.looseObject({}).optional().describe("options of recover; the teacher is the dense model"),
-    export: names(z.string()).optional().describe("forms that the pruned model is written in, e.g. safetensors:bf16"),
-  })
-  .describe("a study of Prunelab: every method at every sparsity with every seed, scored on the tasks");
+  const recipe = z
+    .looseObject({ method: methods, sparsity: z.number().optional(), pattern: z.string().optional() })
+    .describe("options of prune; a sparsity or a pattern of its own stands in place of the study's");
+
+  return z
+    .strictObject({
+      model: z.string().optional().describe("a Hub id, a folder or a GGUF file"),
+      models: names(z.string()).optional(),
+      methods: names(z.union([methods, recipe])).describe("names of methods, or recipes"),
+      sparsities: names(z.number().min(0).lt(1))
+        .optional()
+        .describe("shares of zeros in [0, 1); 0 is the dense model, measured once"),
+      patterns: names(z.string()).optional().describe("tensor, row, global or n:m such as 2:4"),
+      seeds: names(z.int())
+        .default([0])
+        .describe("of random pruning, of the calibration windows' draw and of recovery"),
+      calibration: calibration
+        .optional()
+        .describe("of every method that looks at inputs, unless its recipe says otherwise"),
+      tasks: z.array(z.string()).default([]).describe("lm-evaluation-harness's names"),
+      limit: z.number().gt(0).nullable().default(null).describe("documents of each task; a share below 1; null is all"),
+      numFewshot: z.int().min(0).optional(),
+      windows: z
+        .int()
+        .min(1)
+        .optional()
+        .describe("of 2,048 tokens of WikiText-2, for the perplexity; none unless given"),
+      recover: z.looseObject({}).optional().describe("options of recover; the teacher is the dense model"),
+      export: names(z.string()).optional().describe("forms that the pruned model is written in, e.g. safetensors:bf16"),
+    })
+    .describe("a study of Prunelab: every method at every sparsity with every seed, scored on the tasks");
+}
+
+let made: ReturnType<typeof makeSchema> | undefined;
+function schema(): ReturnType<typeof makeSchema> {
+  made ??= makeSchema();
+  return made;
+}
 
 /** Options of `prune`, serialisable. A sparsity or a pattern of its own stands in place of the study's. */
 export interface StudyRecipe {
@@ -88,7 +107,7 @@ export type CheckedStudy = Omit<Study, "model" | "models" | "seeds" | "tasks" | 
 
 /** The study's JSON Schema (2020-12), by which editors complete and check a study file. */
 export function studySchema(): Record<string, unknown> {
-  return z.toJSONSchema(schema, { io: "input" });
+  return zod().z.toJSONSchema(schema(), { io: "input" });
 }
 
 /**
@@ -98,7 +117,7 @@ export function studySchema(): Record<string, unknown> {
  * @throws PrunelabError that names the field, its value and what it may be.
  */
 export function checkStudy(study: unknown, source = "study"): CheckedStudy {
-  const parsed = schema.safeParse(study, { reportInput: true });
+  const parsed = schema().safeParse(study, { reportInput: true });
   if (!parsed.success) throw new PrunelabError(`invalid study: ${source}: ${explain(parsed.error.issues)}`);
   const { model, models, ...rest } = parsed.data;
   if ((model === undefined) === (models === undefined)) {
@@ -125,6 +144,7 @@ export async function readStudy(path: string): Promise<CheckedStudy> {
   const text = await readFile(path, "utf8").catch((error: unknown) => {
     throw asReadError(error, path);
   });
+  const { parse, YAMLParseError } = await import("yaml");
   let value: unknown;
   try {
     value = parse(text);
@@ -135,7 +155,7 @@ export async function readStudy(path: string): Promise<CheckedStudy> {
   return checkStudy(value, path);
 }
 
-type Issue = z.core.$ZodIssue;
+type Issue = Zod.core.$ZodIssue;
 
 /** The first mistake as a sentence: field, what is wrong, value. */
 function explain(issues: readonly Issue[]): string {
@@ -144,7 +164,7 @@ function explain(issues: readonly Issue[]): string {
   const field = at.replace(/^\./, "");
   if (issue.code === "unrecognized_keys") {
     const [key] = issue.keys;
-    const known = Object.keys(schema.shape);
+    const known = Object.keys(schema().shape);
     return `no such field: ${[field, key].filter(Boolean).join(".")}; known are ${known.join(", ")}`;
   }
   const allowed = issue.code === "invalid_value" ? `choose one of ${issue.values.map(String).join(", ")}` : "";
