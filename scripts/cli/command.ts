@@ -93,11 +93,20 @@ export interface Command extends Omit<Definition<Record<string, OptionOf<unknown
     operands: readonly string[],
     // biome-ignore lint/suspicious/noConfusingVoidType: as above.
   ) => Promise<Result | void>;
+  /** Its own commands, such as `plan` of `prunelab sweep plan`; then it runs nothing itself. */
+  readonly commands?: Readonly<Record<string, { readonly summary: string; readonly command: Command }>>;
 }
 
 /** Lets the compiler give `run` the types of the options. */
 export function defineCommand<O extends Record<string, OptionOf<unknown>>>(definition: Definition<O>): Command {
   return definition as unknown as Command;
+}
+
+/** A command that is a family of commands. */
+export function defineFamily(
+  family: Pick<Command, "description" | "examples" | "notes"> & Required<Pick<Command, "commands">>,
+): Command {
+  return { usage: "<command> [options]", options: {}, run: async () => {}, ...family };
 }
 
 /** A mistake in the words of the command line, which ends with exit code 2. */
@@ -138,7 +147,8 @@ export function quietCommander(name: string): Commander {
     .helpOption("-h, --help", "show this help");
 }
 
-export function toCommander(name: string, summary: string, command: Command): Commander {
+/** `words` is what comes after `prunelab`, if that is more than the command's own name. */
+export function toCommander(name: string, summary: string, command: Command, words: string = name): Commander {
   const { usage = "[options]", description, operands, options, json, examples, notes, resumes } = command;
   const commander = quietCommander(name).summary(summary).usage(usage).description(unwrap(description));
   if (operands) commander.argument(operands === "one" ? "[operand]" : "[operands...]");
@@ -150,9 +160,15 @@ export function toCommander(name: string, summary: string, command: Command): Co
     for (const each of made) commander.addOption(each);
   }
   if (json !== undefined) commander.option("--json", `print ${json} as JSON instead`);
-  const lines = examples.map(([words, does]) => `  ${commandLine(name, words)}\n      ${does}`);
+  const lines = examples.map(([rest, does]) => `  ${commandLine(words, rest)}\n      ${does}`);
   commander.addHelpText("after", `\nexamples:\n${lines.join("\n")}`);
   if (notes !== undefined) commander.addHelpText("after", `\n${notes}`);
+  if (command.commands) {
+    for (const [own, { summary, command: inner }] of Object.entries(command.commands)) {
+      commander.addCommand(toCommander(own, summary, inner, `${words} ${own}`));
+    }
+    return commander.helpCommand(false);
+  }
   commander.action(async () => {
     const given = commander.opts();
     const parsed = Object.fromEntries([...attributes].map(([key, attribute]) => [key, given[attribute]]));

@@ -27,6 +27,10 @@ export const commands: CommandTable = {
     summary: "say what a model is and how it was pruned",
     load: async () => (await import("./inspect.ts")).inspect,
   },
+  sweep: {
+    summary: "measure many recipes: here, on several machines, or on a cluster",
+    load: async () => (await import("./sweep.ts")).sweep,
+  },
   fetch: {
     summary: "get a model into the cache and print where it is",
     load: async () => (await import("./fetch.ts")).fetch,

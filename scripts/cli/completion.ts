@@ -47,7 +47,8 @@ export function completionOf(table: CommandTable): Command {
   });
 }
 
-function optionsOf({ options, json }: Command): Named["options"] {
+function optionsOf({ options, json, commands }: Command): Named["options"] {
+  if (commands) return Object.values(commands).flatMap(({ command }) => optionsOf(command));
   const all: OptionOf<unknown>[] = [
     ...Object.values(options),
     ...(json ? [{ flags: "--json", help: `print ${json} as JSON` }] : []),

@@ -1,7 +1,7 @@
 /** What a sweep gave: one row for each recipe, task and metric, with mean and spread over seeds, and lm-eval's files. */
-import { copyFile, mkdir } from "node:fs/promises";
+import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
-import { asWriteError, writeFileAtomic } from "../base/atomic.ts";
+import { asWriteError, prepareFolder, writeFileAtomic } from "../base/atomic.ts";
 import type { ScoreRow } from "../evaluate/score-rows.ts";
 import type { LineSeries } from "../plot/line-figure.ts";
 import type { Unit } from "./plan.ts";
@@ -103,7 +103,7 @@ async function copyLmEvalFiles(output: string, { unit, files, startedAt }: UnitR
   const date = startedAt.replace("Z", "000").replaceAll(":", "-");
   const folder = join(output, "lm-eval", folderName(unit));
   try {
-    await mkdir(folder, { recursive: true });
+    await prepareFolder(folder);
     await copyFile(join(output, files.results), join(folder, `results_${date}.json`));
     for (const [task, path] of Object.entries(files.samples)) {
       await copyFile(join(output, path), join(folder, `samples_${task}_${date}.jsonl`));

@@ -8,6 +8,7 @@ import { openCheckpoint } from "../hub/open-checkpoint.ts";
 import type { OnProgress } from "../progress.ts";
 import { type PruneOptions, planPruning } from "../prune/options.ts";
 import { findTasks } from "../tasks/find-tasks.ts";
+import { checkForms } from "./forms.ts";
 import { type CheckedStudy, checkStudy, type Study } from "./study.ts";
 
 /** Of plan lines and result files. A new one refuses what an older Prunelab wrote. */
@@ -62,7 +63,8 @@ export interface PlanOptions {
 export async function planSweep(study: Study | CheckedStudy, options: PlanOptions = {}): Promise<Unit[]> {
   const { source = "study", checkpoints, ...opening } = options;
   const { models, ...checked } = checkStudy(study, source);
-  findTasks(checked.tasks);
+  if (checked.tasks.length > 0) findTasks(checked.tasks);
+  checkForms(checked.export ?? []);
   const recipes = recipesOf(checked, source);
   for (const { recipe } of recipes) if (recipe) planPruning(recipe as PruneOptions);
   const files = await digestFiles(recipes.map(({ recipe }) => recipe));

@@ -1,5 +1,5 @@
 /** What is known of a sweep's units, from the files in its folder: results, failures and who is at work. */
-import { mkdir, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
+import { readdir, readFile, rm, stat, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
@@ -81,7 +81,6 @@ export async function writeFailure(folder: string, id: string, message: string, 
 /** Marks the unit as running while `work` goes on. */
 export async function whileMarked<T>(folder: string, id: string, work: () => Promise<T>): Promise<T> {
   const path = runningPath(folder, id);
-  await mkdir(join(folder, "results"), { recursive: true });
   await writeFileAtomic(path, JSON.stringify({ host: hostname(), pid: process.pid, since: new Date().toISOString() }));
   const renew = () => void utimes(path, new Date(), new Date()).catch(() => {});
   const timer = setInterval(renew, HEARTBEAT_MS).unref();
@@ -161,7 +160,7 @@ function parseOr<T>(text: string | undefined, otherwise: T): T {
 
 async function readOptional(path: string): Promise<string | undefined> {
   return await readFile(path, "utf8").catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code!)) return undefined;
     throw asReadError(error, path);
   });
 }

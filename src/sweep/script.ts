@@ -10,6 +10,8 @@ export interface ScriptOptions {
   readonly output: string;
   /** Name of the job. Default `"prunelab"`. */
   readonly name?: string;
+  /** How Prunelab is started there, in the shell's spelling. Default `"npx prunelab"`. */
+  readonly program?: string;
   /** Units that a task does one after another. Default 1, or as many as keep the array at 1,000 tasks. */
   readonly pack?: number;
   /** Tasks at the same time. Default 16. */
@@ -74,16 +76,8 @@ export function arrayScript(engine: Engine, units: readonly Unit[], options: Scr
   const pack = options.pack ?? Math.ceil(units.length / MAX_ARRAY);
   const tasks = Math.ceil(units.length / pack);
   const { plan, output, name = "prunelab", parallel = 16, cpus = 2, memory = 8, minutes = 60 * pack } = options;
-  const { image = "prunelab:latest", claim = "prunelab", mount = "/study" } = options;
-  const command = [
-    "prunelab",
-    "sweep",
-    "unit",
-    plan,
-    "--output",
-    output,
-    ...(pack > 1 ? ["--pack", String(pack)] : []),
-  ];
+  const { program = "npx prunelab", image = "prunelab:latest", claim = "prunelab", mount = "/study" } = options;
+  const command = ["sweep", "unit", plan, "--output", output, ...(pack > 1 ? ["--pack", String(pack)] : [])];
   return writers[engine]({
     plan,
     output,
@@ -92,6 +86,7 @@ export function arrayScript(engine: Engine, units: readonly Unit[], options: Scr
     cpus,
     memory,
     minutes,
+    program,
     image,
     claim,
     mount,
@@ -101,7 +96,7 @@ export function arrayScript(engine: Engine, units: readonly Unit[], options: Scr
   });
 }
 
-function slurmScript({ name, tasks, parallel, cpus, memory, minutes, output, command }: Filled): string {
+function slurmScript({ program, name, tasks, parallel, cpus, memory, minutes, output, command }: Filled): string {
   return `#!/usr/bin/env bash
 #SBATCH --job-name=${name}
 #SBATCH --array=0-${tasks - 1}%${parallel}
@@ -114,7 +109,7 @@ function slurmScript({ name, tasks, parallel, cpus, memory, minutes, output, com
 # Submit from the folder where prunelab is installed: mkdir -p ${output}/logs && sbatch this-file
 # Submitting again is safe: a unit that is done ends at once.
 export PRUNELAB_THREADS="\${SLURM_CPUS_PER_TASK:-${cpus}}"
-srun npx ${command.map(quote).join(" ")}
+srun ${program} ${command.map(quote).join(" ")}
 code=$?
 # ${exitCodes.tryAgain} says that another try may go well.
 if [ "$code" -eq ${exitCodes.tryAgain} ] && [ "\${SLURM_RESTART_COUNT:-0}" -lt 3 ]; then
@@ -125,7 +120,7 @@ exit "$code"
 }
 
 /** An Indexed Job; https://kubernetes.io/docs/concepts/workloads/controllers/job/ (backoffLimitPerIndex: 1.33). */
-function kubernetesJob({ name, tasks, parallel, cpus, memory, image, claim, mount, command }: Filled): string {
+function kubernetesJob({ program, name, tasks, parallel, cpus, memory, image, claim, mount, command }: Filled): string {
   const volume = "study";
   return stringify({
     apiVersion: "batch/v1",
@@ -153,7 +148,7 @@ function kubernetesJob({ name, tasks, parallel, cpus, memory, image, claim, moun
             {
               name: "unit",
               image,
-              command: ["npx", ...command],
+              command: [...program.split(" "), ...command],
               workingDir: mount,
               env: [
                 { name: "PRUNELAB_THREADS", value: String(cpus) },

@@ -1,12 +1,11 @@
 /** Does one unit: opens the model, prunes, recovers, exports and scores it, and writes the result. */
-import { access, constants, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
 import { cpus, hostname } from "node:os";
-import { dirname, join } from "node:path";
-import { asWriteError } from "../base/atomic.ts";
+import { join } from "node:path";
+import { prepareFolder, writeFileAtomic } from "../base/atomic.ts";
 import { packageVersion } from "../base/package-root.ts";
 import { threadCount } from "../base/threads.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { writeCheckpoint } from "../checkpoint/write.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
 import { evaluate } from "../evaluate/evaluate.ts";
 import type { Evaluation } from "../evaluate/evaluation.ts";
@@ -14,13 +13,13 @@ import { wikitextPerplexity } from "../evaluate/perplexity.ts";
 import { writeResults } from "../evaluate/results.ts";
 import { type ScoreRow, scoreRows } from "../evaluate/score-rows.ts";
 import { openCheckpoint } from "../hub/open-checkpoint.ts";
-import { exportModel } from "../model/export.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { loadLanguageModel } from "../model/load.ts";
 import type { OnProgress } from "../progress.ts";
 import type { PruneOptions } from "../prune/options.ts";
 import { prune } from "../prune/prune.ts";
 import { sparsityReport } from "../prune/sparsity.ts";
+import { exportForms } from "./forms.ts";
 import { fileDigest, sweepSchema, type Unit } from "./plan.ts";
 import { readResult, resultPath, type UnitResult, whileMarked, writeFailure, writeResult } from "./results.ts";
 
@@ -108,12 +107,6 @@ async function measure(unit: Unit, folder: string, options: RunUnitOptions): Pro
   };
 }
 
-/** Forms that a unit can leave its model in. */
-export const exportForms: Readonly<Record<string, (checkpoint: Checkpoint, folder: string) => Promise<unknown>>> = {
-  "safetensors:bf16": writeCheckpoint,
-  "onnx:fp32": exportModel,
-};
-
 async function score(
   unit: Unit,
   checkpoint: Checkpoint,
@@ -144,7 +137,7 @@ async function keepFiles(evaluation: Evaluation, folder: string, id: string): Pr
   const scratch = join(folder, "results", `${id}.${hostname()}-${process.pid}.tmp`);
   try {
     const written = await writeResults(evaluation, scratch);
-    await mkdir(join(folder, "results", id), { recursive: true });
+    await prepareFolder(join(folder, "results", id));
     const keep = async (path: string, name: string) => {
       await rename(path, join(folder, "results", id, name));
       return `results/${id}/${name}`;
@@ -202,18 +195,12 @@ async function checkInputs(unit: Unit, dense: Checkpoint): Promise<void> {
   }
 }
 
-/** Told before minutes of work, and by a byte, since a full disk takes an empty file. */
+/** Reported before minutes of work, and by a byte, since a full disk takes an empty file. */
 async function checkWritable(folder: string, id: string): Promise<void> {
+  await prepareFolder(join(folder, "results"));
   const path = resultPath(folder, `${id}.check-${process.pid}`);
-  try {
-    await mkdir(dirname(path), { recursive: true });
-    await access(dirname(path), constants.W_OK);
-    await writeFile(path, "x");
-  } catch (error) {
-    throw asWriteError(error, dirname(path));
-  } finally {
-    await rm(path, { force: true }).catch(() => {});
-  }
+  await writeFileAtomic(path, "x");
+  await rm(path, { force: true }).catch(() => {});
 }
 
 async function describeHost(): Promise<UnitResult["host"]> {
