@@ -377,16 +377,31 @@ PartitionName=all Nodes=n1,n2 Default=YES State=UP
     const doneCount = () => resultCount(output);
     await until("a task at work on n1", () => slurm("squeue", "-h", "-t", "R", "-o", "%N").stdout.includes("n1"), 60);
     killGroup(daemons.get("n1")!.pid!);
+    // As when the machine is gone: with all that ran on it.
+    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+      if (environmentOf(pid).includes("SLURMD_NODENAME=n1")) killGroup(Number(pid));
+    }
     await until("all units done", () => doneCount() === 24, 420);
     assert.deepEqual(resultsIn(output), resultsIn(alone));
   });
 });
 
-function killGroup(pid: number): void {
+function environmentOf(pid: string): string {
   try {
-    process.kill(-pid, "SIGKILL");
+    return readFileSync(`/proc/${pid}/environ`, "utf8");
   } catch {
-    // Gone already.
+    return "";
+  }
+}
+
+/** The process, and its group if it leads one. */
+function killGroup(pid: number): void {
+  for (const target of [-pid, pid]) {
+    try {
+      process.kill(target, "SIGKILL");
+    } catch {
+      // Gone already, or no leader.
+    }
   }
 }
 

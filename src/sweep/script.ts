@@ -109,10 +109,10 @@ function slurmScript({ program, name, tasks, parallel, cpus, memory, minutes, ou
 # Submit from the folder where prunelab is installed: mkdir -p ${output}/logs && sbatch this-file
 # Submitting again is safe: a unit that is done ends at once.
 export PRUNELAB_THREADS="\${SLURM_CPUS_PER_TASK:-${cpus}}"
-srun ${program} ${command.map(quote).join(" ")}
+${program} ${command.map(quote).join(" ")}
 code=$?
-# ${exitCodes.tryAgain} says that another try may go well.
-if [ "$code" -eq ${exitCodes.tryAgain} ] && [ "\${SLURM_RESTART_COUNT:-0}" -lt 3 ]; then
+# ${exitCodes.neverAgain} says that no other try helps; anything else, ${exitCodes.tryAgain} or a node's failure, may go well another time.
+if [ "$code" -ne ${exitCodes.done} ] && [ "$code" -ne ${exitCodes.neverAgain} ] && [ "\${SLURM_RESTART_COUNT:-0}" -lt 3 ]; then
   scontrol requeue "\${SLURM_ARRAY_JOB_ID}_\${SLURM_ARRAY_TASK_ID}"
 fi
 exit "$code"
