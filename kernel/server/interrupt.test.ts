@@ -25,7 +25,7 @@ describe("a cell that does not end", () => {
     const begun = new Promise<void>((resolve) => {
       hasBegun = resolve;
     });
-    const execution = kernel.execute(`console.log("go");\n${code}`, {
+    const execution = kernel.execute(`// @ts-nocheck\nconsole.log("go");\n${code}`, {
       onMessage: ({ header }) => {
         if (header.msg_type === "stream") hasBegun();
       },
@@ -105,7 +105,7 @@ setImmediate(() => ran.push("immediate"));
 setTimeout(() => ran.push("timer"), 50);
 process.nextTick(() => ran.push("tick"));
 await new Promise(() => {})`;
-    assert.equal((await stop(`// @ts-nocheck\n${code}`)).ename, "KeyboardInterrupt");
+    assert.equal((await stop(code)).ename, "KeyboardInterrupt");
     const next = await kernel.execute(
       "// @ts-nocheck\nawait new Promise((done) => setTimeout(done, 200)); ran.sort().join()",
     );
@@ -120,8 +120,7 @@ await new Promise(() => {})`;
 
   it("stops inside the library between its batches, even where it never yields", async () => {
     const library = builtFile("src/base/interrupted.js");
-    const reply = await stop(`// @ts-nocheck
-const { throwIfInterrupted } = await import(${JSON.stringify(library)});
+    const reply = await stop(`const { throwIfInterrupted } = await import(${JSON.stringify(library)});
 for (;;) { throwIfInterrupted(); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5) }`);
     assert.equal(reply.ename, "KeyboardInterrupt");
     assert.equal(resultOf(await kernel.execute("kept")), "42");
