@@ -119,7 +119,7 @@ describe("a plan", () => {
       { tasks: ["piqa"] },
       { export: ["safetensors:bf16"] },
       { sparsities: [0.26] },
-      { recover: { minutes: 1 } },
+      { recover: { method: "blocks" } },
       { seeds: [7] },
     ];
     const ids = await Promise.all(
@@ -285,6 +285,24 @@ describe("units", () => {
     const { readdir } = await import("node:fs/promises");
     const files = (await readdir(join(place, "lm-eval"), { recursive: true })).filter((name) => /\.jsonl?$/.test(name));
     assert.equal(files.length, 4);
+  });
+
+  it("recover the pruned model, zeros staying zero", async () => {
+    const data = join(folder, "recover.txt");
+    await writeFile(data, "prune the small weights and keep the large ones. ".repeat(200));
+    const plan = await planSweep({
+      ...{ ...study, sparsities: [0.5], seeds: [0], methods: ["magnitude"], limit: 2 },
+      recover: { method: "blocks", data, windows: 2, tokens: 32, epochs: 1 },
+    });
+    assert.deepEqual(Object.keys(plan[0]!.files), [data]);
+    const { sparsity, digest } = await runUnit(plan[0]!, join(folder, "recovered"));
+    const pruned = await prune(await openCheckpoint(tinyModel), { method: "magnitude", sparsity: 0.5 });
+    assert.equal(sparsity, (await sparsityReport(pruned)).scope.sparsity);
+    assert.notEqual(digest, await pruned.digest());
+    await assert.rejects(
+      planSweep({ ...study, recover: { method: "magic" as "blocks" } }),
+      /recover\.method: choose one of distill, blocks: "magic"/,
+    );
   });
 
   it("are estimated from those that are done", async () => {

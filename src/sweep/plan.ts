@@ -67,7 +67,7 @@ export async function planSweep(study: Study | CheckedStudy, options: PlanOption
   checkForms(checked.export ?? []);
   const recipes = recipesOf(checked, source);
   for (const { recipe } of recipes) if (recipe) planPruning(recipe as PruneOptions);
-  const files = await digestFiles(recipes.map(({ recipe }) => recipe));
+  const files = await digestFiles([...recipes.flatMap(({ recipe }) => sourcesOf(recipe)), ...dataOf(checked.recover)]);
   const units: Unit[] = [];
   for (const model of models) {
     const checkpoint = checkpoints?.get(model) ?? (await openCheckpoint(model, opening));
@@ -80,7 +80,9 @@ export async function planSweep(study: Study | CheckedStudy, options: PlanOption
         recover: recipe && checked.recover ? { ...checked.recover, seed: checked.recover.seed ?? point.seed } : null,
         export: checked.export ?? [],
         files: Object.fromEntries(
-          sourcesOf(recipe).flatMap((path) => (files.has(path) ? [[path, files.get(path)!]] : [])),
+          [...sourcesOf(recipe), ...(recipe ? dataOf(checked.recover) : [])].flatMap((path) =>
+            files.has(path) ? [[path, files.get(path)!]] : [],
+          ),
         ),
       };
       units.push({ ...unit, id: unitId(unit) });
@@ -128,13 +130,14 @@ function recipesOf(study: Omit<CheckedStudy, "models">, source: string): Part[] 
 
 /** The digest behind a unit's name. */
 function unitId(unit: Omit<Unit, "id" | "index">): string {
-  const { model: _, files, recipe, ...rest } = unit as Unit;
+  const { model: _, files, recipe, recover, ...rest } = unit as Unit;
   const content = recipe && {
     ...recipe,
     calibration: { ...recipe.calibration, source: sourcesOf(recipe).map((path) => files[path] ?? path) },
   };
   const { id: __, index: ___, method: ____, ...decides } = rest;
-  return `u${sha256(canonicalJson({ ...decides, recipe: content })).slice(0, 24)}`;
+  const trained = recover && { ...recover, data: dataOf(recover).map((path) => files[path] ?? path) };
+  return `u${sha256(canonicalJson({ ...decides, recipe: content, recover: trained })).slice(0, 24)}`;
 }
 
 function checkDistinct(units: readonly Unit[], source: string): void {
@@ -155,12 +158,17 @@ export function unitName({ model, method, sparsity, pattern, seed, recipe }: Uni
 }
 
 /** The calibration's sources, which may be files. */
-export function sourcesOf(recipe: Recipe | null): string[] {
+function sourcesOf(recipe: Recipe | null): string[] {
   return [recipe?.calibration?.source ?? []].flat();
 }
 
-async function digestFiles(recipes: readonly (Recipe | null)[]): Promise<Map<string, string>> {
-  const paths = new Set(recipes.flatMap(sourcesOf).filter((source) => source !== "dolly"));
+/** The data of recovery, which may be a file. */
+function dataOf(recover: Readonly<Record<string, unknown>> | null | undefined): string[] {
+  return typeof recover?.data === "string" ? [recover.data] : [];
+}
+
+async function digestFiles(sources: readonly string[]): Promise<Map<string, string>> {
+  const paths = new Set(sources.filter((source) => source !== "dolly"));
   return new Map(await Promise.all([...paths].map(async (path) => [path, await fileDigest(path)] as const)));
 }
 

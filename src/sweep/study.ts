@@ -6,6 +6,7 @@ import { asReadError } from "../base/read-error.ts";
 import { PrunelabError } from "../errors.ts";
 import type { MethodName } from "../prune/methods/method.ts";
 import { pruningMethods } from "../prune/methods/methods.ts";
+import { recoveryMethods } from "../train/recover.ts";
 
 const require = createRequire(import.meta.url);
 /** Loaded when a study is checked: most users of the library have none. */
@@ -50,7 +51,10 @@ function makeSchema() {
         .min(1)
         .optional()
         .describe("of 2,048 tokens of WikiText-2, for the perplexity; none unless given"),
-      recover: z.looseObject({}).optional().describe("options of recover; the teacher is the dense model"),
+      recover: z
+        .looseObject({ method: z.enum(recoveryMethods) })
+        .optional()
+        .describe("options of recover; the teacher is the dense model"),
       export: names(z.string()).optional().describe("forms that the pruned model is written in, e.g. safetensors:bf16"),
     })
     .describe("a study of Prunelab: every method at every sparsity with every seed, scored on the tasks");
@@ -92,7 +96,9 @@ export interface Study {
   /** Windows of 2,048 tokens of WikiText-2, for the perplexity; none unless given. */
   readonly windows?: number | undefined;
   /** Options of `recover`; the teacher is the dense model. */
-  readonly recover?: Readonly<Record<string, unknown>> | undefined;
+  readonly recover?:
+    | { readonly method: (typeof recoveryMethods)[number]; readonly [option: string]: unknown }
+    | undefined;
   /** Forms that the pruned model is written in, e.g. `safetensors:bf16`. */
   readonly export?: readonly string[] | undefined;
 }

@@ -19,6 +19,7 @@ import type { OnProgress } from "../progress.ts";
 import type { PruneOptions } from "../prune/options.ts";
 import { prune } from "../prune/prune.ts";
 import { sparsityReport } from "../prune/sparsity.ts";
+import type { RecoverOptions } from "../train/recover.ts";
 import { exportForms } from "./forms.ts";
 import { fileDigest, sweepSchema, type Unit } from "./plan.ts";
 import { readResult, resultPath, type UnitResult, whileMarked, writeFailure, writeResult } from "./results.ts";
@@ -86,7 +87,8 @@ async function measure(unit: Unit, folder: string, options: RunUnitOptions): Pro
   const seconds = { prune: clock(), recover: 0, export: 0, score: 0, total: 0 };
   signal?.throwIfAborted();
   if (unit.recover) {
-    checkpoint = await recoverCheckpoint(checkpoint, dense, unit.recover, told);
+    const { recover } = await import("../train/recover.ts");
+    checkpoint = await recover(checkpoint, { ...(unit.recover as unknown as RecoverOptions), teacher: dense, ...told });
     seconds.recover = clock();
   }
   const exports: Record<string, string> = {};
@@ -168,15 +170,6 @@ async function perplexityRow(
     high,
     note: "",
   };
-}
-
-async function recoverCheckpoint(
-  _pruned: Checkpoint,
-  _dense: Checkpoint,
-  _options: Readonly<Record<string, unknown>>,
-  _told: Pick<RunUnitOptions, "onProgress" | "signal">,
-): Promise<Checkpoint> {
-  throw new PrunelabError("recover is not there yet; leave it out of the study");
 }
 
 /** The plan was made from other bytes: its ids would lie. */
