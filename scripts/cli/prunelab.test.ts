@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
+import { commands } from "./commands.ts";
 
 const command = resolve("dist/scripts/cli/prunelab.js");
 const folder = mkdtempSync(join(tmpdir(), "prunelab-command-"));
@@ -25,20 +26,7 @@ function prunelab(...args: string[]): { code: number | null; out: string; err: s
   return { code: status, out: stdout, err: stderr };
 }
 
-const names = [
-  "card",
-  "prune",
-  "recover",
-  "finetune",
-  "evaluate",
-  "fetch",
-  "run",
-  "new",
-  "install",
-  "uninstall",
-  "cache",
-  "completion",
-];
+const names = Object.keys(commands);
 
 test("the help lists the commands, and each command's help has its options with defaults, and examples", () => {
   const { code, out } = prunelab("--help");
