@@ -160,7 +160,7 @@ export function toCommander(name: string, summary: string, command: Command, wor
     for (const each of made) commander.addOption(each);
   }
   if (json !== undefined) commander.option("--json", `print ${json} as JSON instead`);
-  const lines = examples.map(([rest, does]) => `  ${commandLine(words, rest)}\n      ${does}`);
+  const lines = examples.map(([rest, does]) => `  ${exampleLine(words, rest)}\n      ${does}`);
   commander.addHelpText("after", `\nexamples:\n${lines.join("\n")}`);
   if (notes !== undefined) commander.addHelpText("after", `\n${notes}`);
   if (command.commands) {
@@ -193,9 +193,9 @@ function stopped(): void {
   process.exit(130);
 }
 
-/** Some words need no `prunelab <name>` before them: those of an example that pipes or sets variables. */
-function commandLine(name: string, words: string): string {
-  return words.includes(`prunelab ${name}`) ? words : `prunelab ${name}${words === "" ? "" : ` ${words}`}`;
+/** An example that sets a variable first names the command itself. */
+export function exampleLine(words: string, rest: string): string {
+  return /^[A-Z_]+=\S* prunelab /.test(rest) ? rest : `prunelab ${words} ${rest}`.trimEnd();
 }
 
 /** One option of commander's, or two for `--x` with `--no-x` beside it (`--x, --no-x`). */

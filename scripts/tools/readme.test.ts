@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
-import { parse, quietCommander, toCommander } from "../cli/command.ts";
+import { type Command, exampleLine, parse, quietCommander, toCommander } from "../cli/command.ts";
 import { commands } from "../cli/commands.ts";
 
 const readme = readFileSync("README.md", "utf8");
@@ -48,8 +48,17 @@ test("every TypeScript snippet runs, on the tiny model and the demo tasks", (t) 
 
 /** The words of a shell command up to a comment or pipe, quotes taken off. */
 function wordsOf(line: string): string[] {
-  const [command = ""] = line.split(/ +[#>|] ?/);
+  const [command = ""] = line.split(/ +(?:[#>|;]|&&)/);
   return [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!);
+}
+
+/** The same command, and those within it, with another thing to do. */
+function doing(command: Command, run: () => Promise<void>): Command {
+  const inner = Object.entries(command.commands ?? {}).map(([name, each]) => [
+    name,
+    { ...each, command: doing(each.command, run) },
+  ]);
+  return { ...command, run, ...(command.commands && { commands: Object.fromEntries(inner) }) };
 }
 
 /** Parses the words of `prunelab …` without running them. */
@@ -61,7 +70,7 @@ async function parses([name = "", ...words]: string[]): Promise<void> {
   const run = async () => {
     ran = true;
   };
-  await parse(program.addCommand(toCommander(name, entry.summary, { ...(await entry.load()), run })), [name, ...words]);
+  await parse(program.addCommand(toCommander(name, entry.summary, doing(await entry.load(), run))), [name, ...words]);
   assert.ok(ran || words.includes("--help"));
 }
 
@@ -88,7 +97,15 @@ test("every shell command of the documents is one that there is, with options th
 
 test("every example in a command's help is one that the command takes", async () => {
   for (const [name, { load }] of Object.entries(commands)) {
-    for (const [words] of (await load()).examples) await parses([name, ...wordsOf(words)]);
+    const command = await load();
+    const families = Object.entries(command.commands ?? {});
+    const all = [[name, command] as const, ...families.map(([own, each]) => [`${name} ${own}`, each.command] as const)];
+    for (const [words, { examples }] of all) {
+      for (const [rest] of examples) {
+        const line = wordsOf(exampleLine(words, rest));
+        await parses(line.slice(line.indexOf("prunelab") + 1));
+      }
+    }
   }
 });
 
