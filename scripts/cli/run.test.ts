@@ -159,7 +159,7 @@ describe("prunelab run", () => {
     };
     const paths = Object.entries(sources).map(([name, cells]) => writeNotebookFile(folder, name, notebookOf(...cells)));
     const before = paths.map((path) => readFileSync(path));
-    const { code, out } = prunelab(folder, [...paths, "--jobs", "3", "--output", "out/", "--timeout", "2"], {
+    const { code, out } = prunelab(folder, [...paths, "--jobs", "3", "--output", "out/", "--timeout", "8"], {
       GITHUB_ACTIONS: "true",
     });
     assert.equal(code, 4, out);
