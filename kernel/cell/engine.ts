@@ -139,8 +139,8 @@ function post(expression: string): void {
     (failure, reply) => {
       if (!mine || running !== mine) return;
       const thrown = (reply as { exceptionDetails?: { exception?: RemoteObject } } | undefined)?.exceptionDetails;
-      // From Node 22 on the inspector itself tells that the cell was terminated.
-      if (failure?.message.includes("Execution was terminated")) interrupt();
+      // From Node 22 on the inspector itself tells that the cell was terminated, by one message or another.
+      if (failure && Atomics.load(shared, STATE.interrupted) === 1) interrupt();
       else if (failure) mine.settle({ ok: false, error: new Error(`the engine failed: ${failure.message}`) });
       else if (thrown) {
         settle(mine, localValue(thrown.exception ?? {}));
