@@ -18,9 +18,9 @@ interface Frame {
   url: string;
 }
 
-/** How long to wait for the main thread to pause, and for a step to end in the user's code. */
+/** How long to wait for the main thread to pause, and for a step to end in the user's code: a full pipe takes a while to empty. */
 const PAUSE_WAIT_MS = 300;
-const STEP_WAIT_MS = 150;
+const STEP_WAIT_MS = 2000;
 /** Between two attempts, while native code works or what was terminated goes on. */
 const RETRY_MS = 30;
 const kernelFolder = new URL("../", import.meta.url).href;
@@ -90,10 +90,10 @@ export async function terminateMain(cell: string, isAlive: () => boolean): Promi
     }
     // Node's own code and the kernel's, such as that which writes a line, come to their end first.
     if (!frames.some(isInNative) && !isOfUser(frames[0] as Frame) && (ticks || frames.some(isOfUser))) {
-      frames = (await pauseBy("Debugger.stepInto", STEP_WAIT_MS)) ?? (await pauseBy("Debugger.pause", STEP_WAIT_MS));
+      frames = (await pauseBy("Debugger.stepInto", STEP_WAIT_MS)) ?? (await pauseBy("Debugger.pause", PAUSE_WAIT_MS));
     }
     if (!frames) return;
-    if (isSafe(frames) && isOfUser(frames[0] as Frame)) await terminate(frames);
+    if (isSafe(frames) && frames.some(isOfUser) && !above(frames).some(isMidway)) await terminate(frames);
     else await main.post("Debugger.resume");
   }
 
@@ -128,6 +128,16 @@ export async function terminateMain(cell: string, isAlive: () => boolean): Promi
     main.post("Debugger.disable").catch(() => {});
     main.close();
   }
+}
+
+/** What the user's code has called. */
+function above(frames: readonly Frame[]): Frame[] {
+  return frames.slice(0, frames.findIndex(isOfUser));
+}
+
+/** Code of the kernel's or of Node's streams, which would stay in the middle of what it does. */
+function isMidway(frame: Frame): boolean {
+  return isOfKernel(frame) || /^node:(internal\/(streams|fs|webstreams)|net$|fs$|stream)/.test(frame.url);
 }
 
 /** V8 calls these, and goes on when they are terminated. */

@@ -35,7 +35,8 @@ export const termination = {
     for (const tick of kept) queue.push(tick);
   },
   /** The folders of packages with native code that was loaded; undefined if what runs is not of that cell. */
-  nativeFolders: (cell: string): string[] | undefined => (ownerId() === cell ? [...nativeFolders] : undefined),
+  nativeFolders: (cell: string): string[] | undefined =>
+    runningOwner()?.id === cell || ownerId() === cell ? [...nativeFolders] : undefined,
 };
 
 interface TickQueue {
