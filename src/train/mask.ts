@@ -1,6 +1,7 @@
 /** Masks as files: which weights of a pruned model are kept, for training elsewhere. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { PrunelabError } from "../errors.ts";
+import { maskOf as keptWeights } from "../prune/mask.ts";
 import { type FileTensor, readTensorFile, writeTensorFile } from "./tensor-file.ts";
 
 /** 1 where a weight is kept, by tensor name. */
@@ -8,13 +9,8 @@ export type Mask = ReadonlyMap<string, FileTensor>;
 
 /** The mask of the linear layers' weights that are not zero. */
 export async function maskOf(checkpoint: Checkpoint): Promise<Mask> {
-  const mask = new Map<string, FileTensor>();
-  for (const { name, shape } of checkpoint.tensors.values()) {
-    if (shape.length !== 2 || !name.includes(".layers.")) continue;
-    const { data } = await checkpoint.read(name);
-    mask.set(name, { shape, data: Uint8Array.from(data, (bits) => ((bits & 0x7fff) === 0 ? 0 : 1)) });
-  }
-  return mask;
+  const kept = await keptWeights(checkpoint);
+  return new Map([...kept].map(([name, data]) => [name, { shape: checkpoint.tensors.get(name)!.shape, data }]));
 }
 
 /**
