@@ -1,12 +1,15 @@
 /** Greedy generation on the generation graph, several prompts at once, with its KV cache. */
 import type { ModelConfig } from "../checkpoint/config.ts";
-import { type Feeds, float32, int64, type Session } from "../onnx/session.ts";
+import { type Feeds, int64, type Outputs, type Session } from "../onnx/session.ts";
+import { cacheNames, emptyPast, selectColumns } from "./key-value-cache.ts";
 
 // A prompt is read in pieces of this many tokens, since attention's matrices grow with the square.
 const chunkTokens = 512;
 // One step reads all weights, whatever the number of texts; more of them than this pad each other for longer than they save.
 const batchTexts = 8;
 const batchTokens = 8192;
+// Columns that a sliding layer's cache may have beyond its window.
+const mostSlack = 256;
 
 /** Prompts that are continued together. `requests` are indices into the list that was cut. */
 export function batchPrompts(prompts: readonly (readonly number[])[]): number[][] {
@@ -65,9 +68,7 @@ export async function generateGreedily(
       ...past,
     };
     const outputs = await session.run(feeds);
-    past = Object.fromEntries(
-      Object.keys(past).map((name) => [name, outputs[name.replace("past_key_values", "present")]!]),
-    );
+    past = nextPast(config, outputs);
     from = to;
     columns = columns.map((ids) => ids.slice(length));
     if (columns[0]!.length > 0) continue;
@@ -83,10 +84,19 @@ export async function generateGreedily(
   }
 }
 
-function emptyPast(config: ModelConfig, count: number): Feeds {
-  const empty = float32(new Float32Array(0), [count, config.num_key_value_heads, 0, config.head_dim]);
-  const names = config.layer_types.flatMap((_, layer) => [`${layer}.key`, `${layer}.value`]);
-  return Object.fromEntries(names.map((name) => [`past_key_values.${name}`, empty]));
+/** The cache for the next tokens, in which sliding layers keep what these can still see, and at times a little more, since cutting copies. */
+function nextPast(config: ModelConfig, outputs: Outputs): Feeds {
+  const window = config.sliding_window ?? 0;
+  const slack = Math.min(window, mostSlack);
+  return Object.fromEntries(
+    cacheNames(config).map(({ layer, past, present }) => {
+      const all = outputs[present]!;
+      const columns = all.dims[2]!;
+      const isShort = config.layer_types[layer] === "full_attention" || columns < window - 1 + slack;
+      const last = Array.from({ length: window - 1 }, (_, i) => columns - window + 1 + i);
+      return [past, isShort ? all : selectColumns(all.data as Float32Array, all.dims, last)];
+    }),
+  );
 }
 
 function argmax(values: Float32Array): number {

@@ -12,7 +12,7 @@ export type GraphKind = "generate" | "score" | "score-head";
  *
  * `generate`, ids → logits with a KV cache, by transformers.js' names: inputs `input_ids`, `attention_mask`, `position_ids` (int64
  * `[batch_size, …]`), `num_logits_to_keep` (int64 scalar, 0 for all), `past_key_values.N.{key,value}` (float32 `[batch_size, kv heads, past,
- * head_dim]`); outputs `logits`, `present.N.{key,value}`.
+ * head_dim]`; sliding layers may have a shorter past, the last columns of what the others have); outputs `logits`, `present.N.{key,value}`.
  *
  * `score`, ids → hidden states at the positions that are asked for: inputs `input_ids`, `position_ids` (int64 `[1, tokens]`), a
  * `mask.{full,sliding}_attention` for each layer type that there is (float32 `[1, 1, tokens, past + tokens]`, added to attention's scores; the
@@ -33,11 +33,12 @@ export function buildGraph(config: ModelConfig, kind: GraphKind): Uint8Array {
   }
   const inputIds = graph.input("input_ids", "int64", ["batch_size", "sequence_length"]);
   const positionIds = graph.input("position_ids", "int64", ["batch_size", "sequence_length"]);
+  // Sliding layers may have a shorter past. transformers.js gives all the same one.
   const pastOf = (type: LayerType) => (kind === "score" ? `past_${type}` : "past_sequence_length");
+  const shape = (columns: string) => ["batch_size", config.num_key_value_heads, columns, config.head_dim];
   const cached = (layer: number, what: "key" | "value", now: Value) => {
     const past = pastOf(config.layer_types[layer]!);
-    const shape = (columns: string) => ["batch_size", config.num_key_value_heads, columns, config.head_dim];
-    const before = graph.input(`past_key_values.${layer}.${what}`, "float32", shape(past));
+    const before = graph.input(pastName(layer, what), "float32", shape(past));
     const all = graph.concat([before, now], 2);
     graph.output(`present.${layer}.${what}`, all, "float32", shape(`total_${past}`));
     return all;
@@ -59,8 +60,10 @@ export function buildGraph(config: ModelConfig, kind: GraphKind): Uint8Array {
   return graph.encode(`${config.model_type}-${kind}`);
 }
 
+const pastName = (layer: number, what: "key" | "value") => `past_key_values.${layer}.${what}`;
+
 /** Causal masks from transformers' `attention_mask` (1 = a real token, 0 = padding on the left). */
-function addCausalMasks(graph: GraphBuilder, config: ModelConfig, inputIds: Value): Record<LayerType, Value> {
+function addCausalMasks(graph: GraphBuilder, config: ModelConfig, inputIds: Value): Partial<Record<LayerType, Value>> {
   const attentionMask = graph.input("attention_mask", "int64", ["batch_size", "total_sequence_length"]);
   const columns = (x: Value) => graph.op("Gather", [graph.op("Shape", [x]), graph.int(1)]);
   const total = columns(attentionMask);
@@ -72,7 +75,12 @@ function addCausalMasks(graph: GraphBuilder, config: ModelConfig, inputIds: Valu
   const near = graph.op("And", [graph.op("Less", [distance, graph.int(config.sliding_window ?? 0)]), seen]);
   // Finite, so that a row that sees nothing (padding) gives no NaN.
   const additive = (mask: Value) => graph.op("Where", [mask, graph.float(0), graph.float(-1e9)]);
-  return { full_attention: additive(seen), sliding_attention: additive(near) };
+  const firstSliding = config.layer_types.indexOf("sliding_attention");
+  if (firstSliding < 0) return { full_attention: additive(seen) };
+  const past = graph.op("Shape", [pastName(firstSliding, "key")], { start: 2, end: 3 });
+  const start = graph.op("Neg", [graph.op("Add", [past, columns(inputIds)])]);
+  const inPast = graph.op("Slice", [near, start, graph.ints(Number.MAX_SAFE_INTEGER), graph.ints(3)]);
+  return { full_attention: additive(seen), sliding_attention: additive(inPast) };
 }
 
 /** Hidden states → logits at the last `num_logits_to_keep` positions (0: all). */

@@ -3,6 +3,7 @@ import type { LayerType, ModelConfig } from "../checkpoint/config.ts";
 import { type Feeds, float32, int64, openSession, type Session, type SessionOptions } from "../onnx/session.ts";
 import { layerTypesOf, windowOf } from "./decoder.ts";
 import { buildGraph } from "./graphs.ts";
+import { cacheNames, emptyPast, selectColumns } from "./key-value-cache.ts";
 import type { TokenTree } from "./token-tree.ts";
 
 /** A model that scores: its blocks and its head, the two graphs `score` and `score-head` of graphs.ts. */
@@ -134,7 +135,7 @@ async function runBlocks(
       positions: positions.length > 0 ? int64(positions, [positions.length]) : int64([0], [1]),
       ...cache.feeds,
     };
-    const cached = wantsCache ? cacheNames(config).map((name) => `present.${name}`) : [];
+    const cached = wantsCache ? cacheNames(config).map(({ present }) => present) : [];
     const outputs = await blocks.run(feeds, ["hidden", ...cached]);
     const hidden = outputs.hidden!.data as Float32Array;
     for (const [row, i] of positions.entries()) {
@@ -169,16 +170,25 @@ function columnsAfter(cache: Cache, tree: TokenTree, from: number, to: number, t
 /** 0 where a node may look (itself, what stands before it in its own sequence, within the window), else a large negative. */
 function treeMask(tree: TokenTree, from: number, to: number, columns: readonly Column[], window: number): Float32Array {
   const mask = new Float32Array((to - from) * columns.length).fill(masked);
-  const columnOf = new Map(columns.map(({ node }, column) => [node, column]));
+  const columnOf = new Int32Array(tree.tokens.length);
+  for (const [column, { node }] of columns.entries()) if (node >= 0) columnOf[node] = column;
   const prefix = columns.findIndex(({ node }) => node >= 0);
   for (let node = from; node < to; node++) {
     const row = (node - from) * columns.length;
     const depth = tree.depths[node]!;
+    const parent = tree.parents[node]!;
+    if (parent >= from && window === Number.POSITIVE_INFINITY) {
+      // It sees what its parent sees, and itself. Walking up from every node would take time with the square of a long text.
+      const start = (parent - from) * columns.length;
+      mask.copyWithin(row, start, start + columns.length);
+      mask[row + columnOf[node]!] = 0;
+      continue;
+    }
     for (let column = 0; column < prefix; column++) {
       if (depth - columns[column]!.depth < window) mask[row + column] = 0;
     }
     for (let seen = node; seen >= 0 && depth - tree.depths[seen]! < window; seen = tree.parents[seen]!) {
-      mask[row + columnOf.get(seen)!] = 0;
+      mask[row + columnOf[seen]!] = 0;
     }
   }
   return mask;
@@ -198,6 +208,8 @@ function nextCache(
   for (let node = next; node < tree.tokens.length; node++) {
     const depth = tree.depths[node]!;
     shallowest = Math.min(shallowest, depth);
+    // A node's parent sees all that the node does, of what is before `next`.
+    if (tree.parents[node]! >= next) continue;
     for (let seen = tree.parents[node]!; seen >= 0 && depth - tree.depths[seen]! < window; seen = tree.parents[seen]!) {
       if (seen < next) needed.add(seen);
     }
@@ -209,13 +221,10 @@ function nextCache(
     return node < 0 || isLast ? shallowest - depth < window : needed.has(node);
   });
   const feeds: Feeds = {};
-  for (const name of cacheNames(config)) {
-    const present = outputs[`present.${name}`]!;
-    const type = config.layer_types[Number.parseInt(name, 10)]!;
-    feeds[`past_key_values.${name}`] =
-      type === "sliding_attention" && kept.length < sliding.length
-        ? selectColumns(present.data as Float32Array, present.dims, kept)
-        : present;
+  for (const { layer, past, present } of cacheNames(config)) {
+    const all = outputs[present]!;
+    const isCut = config.layer_types[layer] === "sliding_attention" && kept.length < sliding.length;
+    feeds[past] = isCut ? selectColumns(all.data as Float32Array, all.dims, kept) : all;
   }
   return {
     feeds,
@@ -223,27 +232,6 @@ function nextCache(
   };
 }
 
-function selectColumns(data: Float32Array, dims: readonly number[], kept: readonly number[]) {
-  const [batch = 1, heads = 1, columns = 0, size = 0] = dims;
-  const selected = new Float32Array(batch * heads * kept.length * size);
-  for (let head = 0; head < batch * heads; head++) {
-    kept.forEach((column, i) => {
-      const start = (head * columns + column) * size;
-      selected.set(data.subarray(start, start + size), (head * kept.length + i) * size);
-    });
-  }
-  return float32(selected, [batch, heads, kept.length, size]);
-}
-
 function emptyCache(config: ModelConfig): Cache {
-  const empty = float32(new Float32Array(0), [1, config.num_key_value_heads, 0, config.head_dim]);
-  return {
-    feeds: Object.fromEntries(cacheNames(config).map((name) => [`past_key_values.${name}`, empty])),
-    columns: { full_attention: [], sliding_attention: [] },
-  };
-}
-
-/** `N.key` and `N.value` for each layer N. */
-function cacheNames(config: ModelConfig): string[] {
-  return config.layer_types.flatMap((_, layer) => [`${layer}.key`, `${layer}.value`]);
+  return { feeds: emptyPast(config, 1), columns: { full_attention: [], sliding_attention: [] } };
 }
