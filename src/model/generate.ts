@@ -56,10 +56,7 @@ export async function generateGreedily(
         columns.flatMap((ids) => ids.slice(0, length)),
         [count, length],
       ),
-      attention_mask: int64(
-        padding.flatMap((pad) => Array.from({ length: to }, (_, i) => (i < pad ? 0 : 1))),
-        [count, to],
-      ),
+      attention_mask: attentionMask(padding, to),
       position_ids: int64(
         padding.flatMap((pad) => Array.from({ length }, (_, i) => Math.max(0, from + i - pad))),
         [count, length],
@@ -84,6 +81,13 @@ export async function generateGreedily(
   }
 }
 
+/** 1 for a token, 0 for the padding before a text. */
+function attentionMask(padding: readonly number[], length: number): Feeds[string] {
+  const mask = new BigInt64Array(padding.length * length).fill(1n);
+  for (const [text, pad] of padding.entries()) mask.fill(0n, text * length, text * length + pad);
+  return int64(mask, [padding.length, length]);
+}
+
 /** The cache for the next tokens, in which sliding layers keep what these can still see, and at times a little more, since cutting copies. */
 function nextPast(config: ModelConfig, outputs: Outputs): Feeds {
   const window = config.sliding_window ?? 0;
@@ -92,9 +96,9 @@ function nextPast(config: ModelConfig, outputs: Outputs): Feeds {
     cacheNames(config).map(({ layer, past, present }) => {
       const all = outputs[present]!;
       const columns = all.dims[2]!;
-      const isShort = config.layer_types[layer] === "full_attention" || columns < window - 1 + slack;
+      if (config.layer_types[layer] === "full_attention" || columns < window - 1 + slack) return [past, all];
       const last = Array.from({ length: window - 1 }, (_, i) => columns - window + 1 + i);
-      return [past, isShort ? all : selectColumns(all.data as Float32Array, all.dims, last)];
+      return [past, selectColumns(all.data as Float32Array, all.dims, last)];
     }),
   );
 }

@@ -90,8 +90,9 @@ function stoppable(session: Session): Session {
   });
 }
 
-export function int64(values: readonly number[], shape: readonly number[]): ort.Tensor {
-  return new (runtime().Tensor)("int64", BigInt64Array.from(values, BigInt), shape);
+export function int64(values: readonly number[] | BigInt64Array, shape: readonly number[]): ort.Tensor {
+  const data = values instanceof BigInt64Array ? values : BigInt64Array.from(values, BigInt);
+  return new (runtime().Tensor)("int64", data, shape);
 }
 
 export function float32(values: Float32Array, shape: readonly number[]): ort.Tensor {
