@@ -1,5 +1,6 @@
 /** Reads byte ranges of a file or a buffer. */
 import { type FileHandle, open, stat } from "node:fs/promises";
+import { resolve } from "node:path";
 import { asReadError } from "../base/read-error.ts";
 import { PrunelabError } from "../errors.ts";
 
@@ -8,6 +9,8 @@ export interface ByteSource {
   /** What errors call it: the path of a file. */
   readonly name: string;
   readonly byteLength: number;
+  /** Of a file: the state it was opened in, by name, inode, size and times. Equal stamps mean equal bytes. Undefined if it changed just now. */
+  readonly stamp?: string;
   /** The bytes from `start` up to but not including `end`, in a buffer of their own. Many calls may run at once. */
   slice(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
   /** The same bytes in pieces of `size`, the last one perhaps shorter. All lie in one buffer: use each before asking for the next. */
@@ -16,6 +19,8 @@ export interface ByteSource {
 
 /** Node refuses to read 2 GiB or more in one call. */
 const largestRead = 2 ** 30;
+/** Some file systems keep times to the second: within that a second write leaves no trace in them. */
+const settledMs = 2000;
 
 function checkRange(source: ByteSource, start: number, end: number): void {
   if (!(Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start <= end)) {
@@ -59,13 +64,16 @@ export function bufferSource(bytes: Uint8Array, name = "buffer"): ByteSource {
  */
 export async function fileSource(path: string, mostPerRead: number = largestRead): Promise<ByteSource> {
   // stat before open: opening a named pipe would wait for a writer for ever.
-  const first = await stat(path).catch((error) => {
+  const first = await stat(path, { bigint: true }).catch((error) => {
     throw asReadError(error, path);
   });
   if (!first.isFile()) throw new PrunelabError(`cannot read ${path}: it is no regular file; check the path`);
   const source: ByteSource = {
     name: path,
-    byteLength: first.size,
+    byteLength: Number(first.size),
+    ...(Date.now() - Number(first.ctimeMs) > settledMs && {
+      stamp: [resolve(path), first.ino, first.size, first.mtimeNs, first.ctimeNs].join(" "),
+    }),
     async slice(start, end) {
       checkRange(source, start, end);
       return fill(new Uint8Array(end - start), start);
@@ -82,8 +90,8 @@ export async function fileSource(path: string, mostPerRead: number = largestRead
 
   function fill(bytes: Uint8Array<ArrayBuffer>, start: number): Promise<Uint8Array<ArrayBuffer>> {
     return withFile(path, async (handle) => {
-      const now = await handle.stat();
-      if (now.size !== first.size || now.mtimeMs !== first.mtimeMs || now.ino !== first.ino) {
+      const now = await handle.stat({ bigint: true });
+      if (now.size !== first.size || now.mtimeNs !== first.mtimeNs || now.ino !== first.ino) {
         throw new PrunelabError(`file has changed since it was opened: ${path}; open it again`);
       }
       for (let done = 0; done < bytes.length; ) {

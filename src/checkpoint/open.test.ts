@@ -1,16 +1,17 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, cp, mkdir, mkdtemp, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../base/testing.test-helper.ts";
 import { PrunelabError } from "../errors.ts";
 import { bufferSource, fileSource } from "./byte-source.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { encodeGguf } from "./gguf.test-helper.ts";
 import { readGguf } from "./gguf.ts";
-import { openCheckpointFile } from "./open.ts";
+import { type Keep, openCheckpointFile } from "./open.ts";
 import { readSafetensorsHeader, writeSafetensors } from "./safetensors.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -214,18 +215,55 @@ test("a folder without a tokenizer opens, and says so when asked for it; later i
 });
 
 test("a GGUF's tokenizer is kept, found again, and made anew when it is damaged", async () => {
-  const tokenizerCache = join(scratch, "tokenizers");
-  const open = () => openCheckpointFile(join(tinyModel, "model.gguf"), { tokenizerCache });
+  const kept = new Map<string, unknown>();
+  const keep: Keep = async (kind, { key, make, isWhole }) => {
+    const name = JSON.stringify([kind, key]);
+    const before = kept.get(name);
+    if (isWhole(before)) return before;
+    const made = await make();
+    kept.set(name, made);
+    return made;
+  };
+  const open = () => openCheckpointFile(join(tinyModel, "model.gguf"), { keep });
   assert.deepEqual(await (await open()).tokenizer(), await tiny.tokenizer());
-  const [file, ...others] = await readdir(tokenizerCache);
+  const [name, ...others] = kept.keys();
   assert.deepEqual(others, []);
-  const path = join(tokenizerCache, file!);
-  await writeFile(path, JSON.stringify({ tokenizer: { kept: true }, tokenizerConfig: {} }));
+  kept.set(name!, { tokenizer: { kept: true }, tokenizerConfig: {} });
   assert.deepEqual(await (await open()).tokenizer(), { tokenizer: { kept: true }, tokenizerConfig: {} });
-  for (const damaged of ['{"tokenizer": {', '{"tokenizer": {}}', ""]) {
-    await writeFile(path, damaged);
+  for (const damaged of [{ tokenizer: {} }, { tokenizer: [], tokenizerConfig: {} }, "", null]) {
+    kept.set(name!, damaged);
     assert.deepEqual(await (await open()).tokenizer(), await tiny.tokenizer());
   }
+});
+
+test("a file's digest is kept, and made anew when the file has changed, if only in its times", async () => {
+  const folder = join(scratch, "digests");
+  await mkdir(folder);
+  const path = join(folder, "model.gguf");
+  await cp(join(tinyModel, "model.gguf"), path);
+  const asked: string[] = [];
+  const keep: Keep = async (kind, { key, make }) => {
+    asked.push(JSON.stringify([kind, key]));
+    return await make();
+  };
+  const digest = async () => (await openCheckpointFile(path, { keep })).digest();
+  // Written just now: another write might leave the same times.
+  const first = await digest();
+  assert.deepEqual(asked, []);
+  await sleep(2100);
+  assert.equal(await digest(), first);
+  assert.equal(await digest(), first);
+  assert.equal(asked.length, 2);
+  assert.equal(asked[0], asked[1]);
+  // The same size, and its times set back, as `cp -p` and `touch -r` do.
+  const { atime, mtime } = await stat(path);
+  const bytes = await readFile(path);
+  bytes[bytes.length - 1]! ^= 1;
+  await writeFile(path, bytes);
+  await utimes(path, atime, mtime);
+  await sleep(2100);
+  assert.notEqual(await digest(), first);
+  assert.notEqual(asked[2], asked[0]);
 });
 
 test("the real model's weights are the reference's, tensor by tensor", {

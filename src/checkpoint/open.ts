@@ -11,8 +11,9 @@ import { type ModelConfig, parseConfig } from "./config.ts";
 import { ggmlTypes } from "./dequantize.ts";
 import { familyOf } from "./families.ts";
 import { type GgufFile, type GgufTensor, isGguf, readGguf, readGgufTensor } from "./gguf.ts";
+import { bpeTokenizerFiles } from "./gguf-bpe-tokenizer.ts";
 import { configFromGguf } from "./gguf-config.ts";
-import { ggufTokenizer } from "./gguf-tokenizer-cache.ts";
+import { tokenizerFilesFromGguf } from "./gguf-tokenizer.ts";
 import { indexOfNonFinite } from "./half.ts";
 import { unpairRows } from "./rotary-rows.ts";
 import { readSafetensorsHeader, readSafetensorsIndex, type SafetensorsEntry } from "./safetensors.ts";
@@ -35,9 +36,21 @@ interface Opened {
 export interface OpenOptions extends StoredOptions {
   /** How reports call it; by default the folder's or file's name. */
   readonly name?: string;
-  /** A folder that keeps tokenizers built from GGUF files; building one takes seconds. */
-  readonly tokenizerCache?: string;
+  /** Keeps what takes seconds to make: digests of large files, tokenizers built from GGUF files. Unless given, they are made each time. */
+  readonly keep?: Keep;
 }
+
+/** Gives the value of a key, or makes it with `make`. What was kept and is not whole is made anew. */
+export type Keep = <T>(
+  kind: "tokenizers" | "digests",
+  recipe: {
+    readonly key: readonly unknown[];
+    readonly make: () => Promise<T>;
+    readonly isWhole: (value: unknown) => value is T;
+  },
+) => Promise<T>;
+
+const keepNothing: Keep = async (_, { make }) => await make();
 
 /**
  * Opens a checkpoint of a supported family (families.ts): a Hugging Face folder (`config.json` with `model.safetensors`, or shards and their index),
@@ -89,11 +102,7 @@ export async function openCheckpointFile(path: string, options: OpenOptions = {}
       }
       return { ...info, data };
     },
-    digest: once(async () => {
-      const hash = createHash("sha256").update(JSON.stringify(config));
-      for (const source of sources) await hashSource(hash, source);
-      return hash.digest("hex");
-    }),
+    digest: once(() => digestOf(config, sources, options.keep ?? keepNothing)),
     tokenizer: once(tokenizer),
     generationConfig: once(
       async () =>
@@ -132,7 +141,7 @@ async function openFormat(path: string, options: OpenOptions): Promise<Opened> {
   if (first !== undefined)
     return openSafetensors(dirname(path), await readShards(`${first}.safetensors.index.json`, path), options);
   const source = await fileSource(path);
-  if (await isGguf(source)) return openGguf(source, options.tokenizerCache);
+  if (await isGguf(source)) return openGguf(source, options.keep ?? keepNothing);
   // Eight bytes of length, then the header's opening brace.
   if (path.endsWith(".safetensors") || (source.byteLength > 8 && (await source.slice(8, 9))[0] === 0x7b)) {
     return openSafetensors(dirname(path), await readSafetensorsHeader(source), options);
@@ -196,9 +205,9 @@ function checkNotQuantized(json: Readonly<Record<string, unknown>>, where: strin
   );
 }
 
-async function openGguf(source: ByteSource, tokenizerCache: string | undefined): Promise<Opened> {
+async function openGguf(source: ByteSource, keep: Keep): Promise<Opened> {
   const parts = await readGgufParts(source);
-  const { metadata } = parts[0]!;
+  const { metadata, source: first } = parts[0]!;
   const tensors = new Map(parts.flatMap((part) => [...part.tensors]));
   const embedding = tensors.get("token_embd.weight");
   const output = tensors.get("output.weight");
@@ -230,9 +239,28 @@ async function openGguf(source: ByteSource, tokenizerCache: string | undefined):
     config,
     stored,
     sources: parts.map(({ source }) => source),
-    tokenizer: () => ggufTokenizer(metadata, tokenizerCache),
+    tokenizer: () => ggufTokenizer(metadata, first.stamp, keep),
     generationConfig: async () => undefined,
   };
+}
+
+async function ggufTokenizer(
+  metadata: GgufFile["metadata"],
+  stamp: string | undefined,
+  keep: Keep,
+): Promise<TokenizerFiles> {
+  const build = metadata["tokenizer.ggml.model"] === "gpt2" ? bpeTokenizerFiles : tokenizerFilesFromGguf;
+  const make = async () => build(metadata);
+  return stamp === undefined ? await make() : await keep("tokenizers", { key: [stamp], make, isWhole: isTokenizer });
+}
+
+function isTokenizer(value: unknown): value is TokenizerFiles {
+  const isObject = (part: unknown) => typeof part === "object" && part !== null && !Array.isArray(part);
+  return (
+    isObject(value) &&
+    isObject((value as TokenizerFiles).tokenizer) &&
+    isObject((value as TokenizerFiles).tokenizerConfig)
+  );
 }
 
 /** A GGUF, or all files of a split one, of which any may be given; the first holds the metadata. */
@@ -265,8 +293,18 @@ async function readFloat32({ name, type, source, start, end }: GgufTensor): Prom
   return [...new Float32Array((await source.slice(start, end)).buffer)];
 }
 
-async function hashSource(hash: ReturnType<typeof createHash>, source: ByteSource): Promise<void> {
-  for await (const piece of source.pieces(0, source.byteLength, 2 ** 24)) hash.update(piece);
+async function digestOf(config: ModelConfig, sources: readonly ByteSource[], keep: Keep): Promise<string> {
+  const make = async () => {
+    const hash = createHash("sha256").update(JSON.stringify(config));
+    for (const source of sources) {
+      for await (const piece of source.pieces(0, source.byteLength, 2 ** 24)) hash.update(piece);
+    }
+    return hash.digest("hex");
+  };
+  const stamps = sources.map(({ stamp }) => stamp);
+  if (stamps.includes(undefined)) return await make();
+  const isWhole = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{64}$/.test(value);
+  return await keep("digests", { key: [config, ...stamps], make, isWhole });
 }
 
 /** The function with its first success kept; a failure is not, so that it can be tried again. */

@@ -6,8 +6,21 @@ import { asWriteError, writeFileAtomic } from "../base/atomic.ts";
 import { PrunelabError } from "../errors.ts";
 import { lockHolder, withLock } from "./lock.ts";
 
-/** The cache's folders: models and data sets from their sources, tokenizers built from GGUF files, float32 weights of models to run, blocks that calibrated pruning has done, states of training, answers of evaluations to resume from. */
-export const cacheKinds = ["models", "datasets", "tokenizers", "weights", "pruning", "training", "answers"] as const;
+/**
+ * The cache's folders: models and data sets from their sources, tokenizers built from GGUF files, digests of large files, float32 weights of
+ * models to run, blocks that calibrated pruning has done, a dense model's inputs' squares, states of training, answers to go on from.
+ */
+export const cacheKinds = [
+  "models",
+  "datasets",
+  "tokenizers",
+  "digests",
+  "weights",
+  "pruning",
+  "squares",
+  "training",
+  "answers",
+] as const;
 export type CacheKind = (typeof cacheKinds)[number];
 
 export interface CacheEntry {

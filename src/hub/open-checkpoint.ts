@@ -5,7 +5,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { elementCount } from "../checkpoint/tensor.ts";
 import { listener, notice, type OnProgress } from "../progress.ts";
-import { cacheFolder } from "./cache-folder.ts";
+import { cachedJson } from "./cached.ts";
 import { locateModel } from "./model-source.ts";
 
 /** The model card's base model. */
@@ -35,7 +35,11 @@ export async function openCheckpoint(model: string, options: OpenCheckpointOptio
   const { onNotice = notice, revision, applyMasks = false } = options;
   const onProgress = listener(options.onProgress);
   const { path, name, source } = await locateModel(model, { onNotice, onProgress, ...(revision && { revision }) });
-  const checkpoint = await openCheckpointFile(path, { name, tokenizerCache: cacheFolder("tokenizers"), applyMasks });
+  const checkpoint = await openCheckpointFile(path, {
+    name,
+    applyMasks,
+    keep: (kind, recipe) => cachedJson(kind, name, recipe),
+  });
   return withTable(checkpoint, () => ({
     name,
     family: checkpoint.config.model_type,

@@ -12,11 +12,17 @@ import { readChatTemplate } from "./chat-template.ts";
 import { encodeRequest, type ScoredSequence } from "./encode.ts";
 import { batchPrompts, generateGreedily } from "./generate.ts";
 import { openGraphSession } from "./graph-session.ts";
-import type { AskOptions, GenerationRequest, LanguageModel, Loglikelihood } from "./language-model.ts";
+import type {
+  AskOptions,
+  GenerationRequest,
+  LanguageModel,
+  Loglikelihood,
+  LoglikelihoodRequest,
+} from "./language-model.ts";
 import { rollingWindows } from "./rolling.ts";
 import { computePrefix, scoreTrees, type TokenScore } from "./score.ts";
 import { type Pack, packSequences, sharedPrefixLength, TreeBuilder } from "./token-tree.ts";
-import { encodePrompt, loadTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { encodePrompt, loadTokenizer, specialTokensOf, type Tokenizer } from "./tokenizer.ts";
 import { weightsFolder } from "./weights.ts";
 
 // A shorter prefix costs more as a forward of its own than it saves.
@@ -42,17 +48,42 @@ export async function loadLanguageModel(
 ): Promise<LanguageModel> {
   const { config } = checkpoint;
   const files = await checkpoint.tokenizer();
-  const tokenizer = withinEmbedding(loadTokenizer(files), config.vocab_size);
-  const chatTemplate = readChatTemplate(files, tokenizer.specialTokens);
+  const specialTokens = specialTokensOf(files);
+  const chatTemplate = readChatTemplate(files, specialTokens);
+  let loaded: Tokenizer | undefined;
+  // When it is asked for: it takes seconds, and all answers may come from a journal.
+  const tokenizer = () => (loaded ??= withinEmbedding(loadTokenizer(files), config.vocab_size));
   const { eos_token_id } = await checkpoint.generationConfig();
   const digest = await checkpoint.digest();
   const folder = () => weightsFolder(checkpoint, listener(onProgress));
   const graph = await openGraphSession(config, { folder, device });
   const maxLength = config.max_position_embeddings;
-  const endTokens = new Set([tokenizer.specialTokens.eos[1], ...[eos_token_id].flat()]);
+  const endTokens = new Set([specialTokens.eos[1], ...[eos_token_id].flat()]);
 
   // What answers depend on beside the weights and tokens.
   const engine = `float32 ${device === "cpu" ? "" : `${device} `}${packageVersion()}`;
+
+  let tokenizerKey: string | undefined;
+  const tokenizerDigest = () => (tokenizerKey ??= keyOf([JSON.stringify(files)]));
+
+  /** The answers to a whole call. The journal keeps them by its texts too: a second run needs neither tokenizer nor weights. */
+  async function askOnce<Request, Answer>(
+    kind: string,
+    requests: readonly Request[],
+    { journal, onProgress = listener() }: AskOptions<Answer>,
+    ask: () => Promise<Answer[]>,
+  ): Promise<readonly Answer[]> {
+    const key = keyOf([`${kind} ${engine}`, tokenizerDigest(), JSON.stringify(requests)]);
+    const total = requests.length;
+    const known = journal?.get(key);
+    if (known?.length === total) {
+      onProgress?.({ step: "score", done: total, total, unit: "requests" });
+      return known;
+    }
+    const answers = await ask();
+    if (total > 0) await journal?.add(key, answers);
+    return answers;
+  }
 
   async function scoreSequences(
     sequences: readonly ScoredSequence[],
@@ -84,64 +115,72 @@ export async function loadLanguageModel(
     return answers;
   }
 
+  async function generate(
+    requests: readonly GenerationRequest[],
+    { journal, onProgress = listener() }: AskOptions<string>,
+  ): Promise<string[]> {
+    const answers: string[] = new Array(requests.length);
+    let done = 0;
+    onProgress?.({ step: "generate", done, total: requests.length, unit: "requests" });
+    for (const { until, maxNewTokens, prompts, indices } of groupByEnd(requests, tokenizer(), maxLength)) {
+      for (const batch of batchPrompts(prompts)) {
+        const own = batch.map((index) => prompts[index]!);
+        const key = keyOf([
+          `generate ${engine} ${[...endTokens]} ${maxNewTokens} ${JSON.stringify(until)}`,
+          ...own.map((ids) => ids.join(" ")),
+        ]);
+        // An end may be a special token's text, which the answer leaves out.
+        const isDone = (ids: readonly number[]) =>
+          endTokens.has(ids.at(-1)!) || until.some((end) => end !== "" && tokenizer().decode(ids).includes(end));
+        let texts = journal?.get(key);
+        if (texts?.length !== batch.length) {
+          const written = await graph.generate((session) =>
+            generateGreedily(session, config, own, { maxNewTokens, isDone }),
+          );
+          texts = written.map((ids) => cutAt(tokenizer().decode(ids, { skipSpecialTokens: true }), until));
+          await journal?.add(key, texts);
+        }
+        for (const [i, index] of batch.entries()) answers[indices[index]!] = texts[i]!;
+        done += batch.length;
+        onProgress?.({ step: "generate", done, total: requests.length, unit: "requests" });
+      }
+    }
+    return answers;
+  }
+
   const model: LanguageModel = {
     name: checkpoint.name,
     digest,
     device,
     parameterCount: [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
     maxLength,
-    specialTokens: tokenizer.specialTokens,
+    specialTokens,
     ...(chatTemplate && { chatTemplate }),
 
-    encode: (text) => tokenizer.encode(text, { addSpecialTokens: false }),
+    encode: (text) => tokenizer().encode(text, { addSpecialTokens: false }),
 
-    loglikelihood: async (requests, options = {}) =>
-      await scoreSequences(
-        requests.map((request) => encodeRequest(tokenizer, request, maxLength)),
-        options,
-      ),
-
-    async loglikelihoodRolling(texts, options = {}) {
-      const windows = texts.map((text) =>
-        rollingWindows(encodePrompt(tokenizer, text), tokenizer.prefixTokenId, maxLength),
-      );
-      const answers = await scoreSequences(windows.flat(), options);
-      let next = 0;
-      return windows.map(({ length }) => {
-        const own = answers.slice(next, next + length);
-        next += length;
-        return own.reduce((total, { sum }) => total + sum, 0);
-      });
+    async loglikelihood(requests, options = {}) {
+      const encode = (request: LoglikelihoodRequest) => encodeRequest(tokenizer(), request, maxLength);
+      return [...(await askOnce("score", requests, options, () => scoreSequences(requests.map(encode), options)))];
     },
 
-    async generateUntil(requests, { journal, onProgress = listener() } = {}) {
-      const answers: string[] = new Array(requests.length);
-      let done = 0;
-      onProgress?.({ step: "generate", done, total: requests.length, unit: "requests" });
-      for (const { until, maxNewTokens, prompts, indices } of groupByEnd(requests, tokenizer, maxLength)) {
-        for (const batch of batchPrompts(prompts)) {
-          const own = batch.map((index) => prompts[index]!);
-          const key = keyOf([
-            `generate ${engine} ${[...endTokens]} ${maxNewTokens} ${JSON.stringify(until)}`,
-            ...own.map((ids) => ids.join(" ")),
-          ]);
-          // An end may be a special token's text, which the answer leaves out.
-          const isDone = (ids: readonly number[]) =>
-            endTokens.has(ids.at(-1)!) || until.some((end) => end !== "" && tokenizer.decode(ids).includes(end));
-          let texts = journal?.get(key);
-          if (texts?.length !== batch.length) {
-            const written = await graph.generate((session) =>
-              generateGreedily(session, config, own, { maxNewTokens, isDone }),
-            );
-            texts = written.map((ids) => cutAt(tokenizer.decode(ids, { skipSpecialTokens: true }), until));
-            await journal?.add(key, texts);
-          }
-          for (const [i, index] of batch.entries()) answers[indices[index]!] = texts[i]!;
-          done += batch.length;
-          onProgress?.({ step: "generate", done, total: requests.length, unit: "requests" });
-        }
-      }
-      return answers;
+    async loglikelihoodRolling(texts, options = {}) {
+      const answers = await askOnce("score windows", texts, options, async () => {
+        const windows = texts.map((text) =>
+          rollingWindows(encodePrompt(tokenizer(), text), tokenizer().prefixTokenId, maxLength),
+        );
+        const own = await scoreSequences(windows.flat(), options);
+        return windows.map(({ length }) => {
+          const parts = own.splice(0, length);
+          const sum = parts.reduce((total, part) => total + part.sum, 0);
+          return { sum, isGreedy: parts.every(({ isGreedy }) => isGreedy) };
+        });
+      });
+      return answers.map(({ sum }) => sum);
+    },
+
+    async generateUntil(requests, options = {}) {
+      return [...(await askOnce(`generate ${[...endTokens]}`, requests, options, () => generate(requests, options)))];
     },
 
     async loglikelihoodTokens(windows, { onProgress = listener() } = {}) {

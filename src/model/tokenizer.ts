@@ -43,20 +43,8 @@ export function loadTokenizer({ tokenizer, tokenizerConfig }: TokenizerFiles): T
   } catch (error) {
     throw new PrunelabError(`tokenizer.json cannot be used: ${messageOf(error)}; download it again`, { cause: error });
   }
-  const special = (key: string): readonly [string, number] | null => {
-    const entry = tokenizerConfig[key];
-    // Older files write an object with the token's flags.
-    const text = typeof entry === "object" ? (entry as { content?: unknown } | null)?.content : entry;
-    if (text === undefined || text === null) return null;
-    const id = typeof text === "string" ? library.token_to_id(text) : undefined;
-    if (id !== undefined) return [text as string, id];
-    throw new PrunelabError(`tokenizer_config.json names no known ${key}: ${JSON.stringify(entry)}; download it again`);
-  };
-  const bos = special("bos_token");
-  const eos = special("eos_token");
-  if (!eos) throw new PrunelabError("tokenizer_config.json names no known eos_token: missing; download it again");
-  const pad = special("pad_token") ?? special("unk_token") ?? eos;
-  const specialTokens: SpecialTokens = { pad, eos, bos };
+  const specialTokens = specialTokensOf({ tokenizer, tokenizerConfig });
+  const { bos, eos } = specialTokens;
   const prefixTokenId = (bos ?? eos)[1];
   const added = library.encode("").ids;
   if (added.length > 1 || (added.length === 1 && added[0] !== bos?.[1])) {
@@ -79,6 +67,31 @@ export function loadTokenizer({ tokenizer, tokenizerConfig }: TokenizerFiles): T
       return ids.length === 0 ? "" : library.decode([...ids], { skip_special_tokens: skipSpecialTokens });
     },
   };
+}
+
+/**
+ * The special tokens that the files name; takes no time beside `loadTokenizer`.
+ *
+ * @throws PrunelabError when they name no EOS, or a token that is not there.
+ */
+export function specialTokensOf({ tokenizer, tokenizerConfig }: TokenizerFiles): SpecialTokens {
+  const { added_tokens, model } = tokenizer as {
+    added_tokens?: readonly { content: string; id: number }[];
+    model?: { vocab?: Record<string, number> } | null;
+  };
+  const special = (key: string): readonly [string, number] | null => {
+    const entry = tokenizerConfig[key];
+    // Older files write an object with the token's flags.
+    const text = typeof entry === "object" ? (entry as { content?: unknown } | null)?.content : entry;
+    if (text === undefined || text === null) return null;
+    const id = added_tokens?.find(({ content }) => content === text)?.id ?? model?.vocab?.[String(text)];
+    if (typeof text === "string" && typeof id === "number") return [text, id];
+    throw new PrunelabError(`tokenizer_config.json names no known ${key}: ${JSON.stringify(entry)}; download it again`);
+  };
+  const bos = special("bos_token");
+  const eos = special("eos_token");
+  if (!eos) throw new PrunelabError("tokenizer_config.json names no known eos_token: missing; download it again");
+  return { pad: special("pad_token") ?? special("unk_token") ?? eos, eos, bos };
 }
 
 /**

@@ -1,33 +1,24 @@
-/** The weights files that the graphs read: written once for each model, kept in the cache, the last two models' only. */
-import { link, readdir, rm, stat, utimes } from "node:fs/promises";
+/** The weights files that the graphs read: written once for each model, and kept in the cache for the last models. */
+import { link, readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { createFileAtomic, makeFolder } from "../base/atomic.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { weightOffset } from "../checkpoint/tensor-names.ts";
-import { cacheFolder, labelEntry } from "../hub/cache-folder.ts";
-import { withLock } from "../hub/lock.ts";
+import { cachedFolder } from "../hub/cached.ts";
 import type { OnProgress } from "../progress.ts";
 import { weightBytes, weightLayout, weightsFile } from "./decoder.ts";
 
-// A dense model and a pruned one beside it; each takes four bytes a weight, 1.07 GB for Gemma 3 270M.
-const keptModels = 2;
 const chunkElements = 1 << 22;
 
 /** A folder that holds the weights of this checkpoint as {@link weightsFile}; written if it is missing. */
 export async function weightsFolder(checkpoint: Checkpoint, onProgress?: OnProgress): Promise<string> {
-  const models = cacheFolder("weights");
-  const folder = join(models, await checkpoint.digest());
-  const path = join(folder, weightsFile);
-  await withLock(folder, async () => {
+  return await cachedFolder("weights", checkpoint.name, [await checkpoint.digest()], async (folder) => {
+    const path = join(folder, weightsFile);
     const size = (await stat(path).catch(() => undefined))?.size;
     if (size !== weightBytes(weightLayout(checkpoint.config))) await writeWeights(checkpoint, path, onProgress);
-    const now = new Date();
-    await utimes(folder, now, now);
-    await labelEntry(folder, checkpoint.name);
+    return folder;
   });
-  await removeOldest(models);
-  return folder;
 }
 
 /** Puts the weights file at `path`: a second name of the cached file where the file system allows, else a copy of its own. */
@@ -67,17 +58,4 @@ async function writeWeights(checkpoint: Checkpoint, path: string, onProgress?: O
       }
     }
   });
-}
-
-async function removeOldest(models: string): Promise<void> {
-  const entries = (await readdir(models, { withFileTypes: true })).filter((entry) => entry.isDirectory());
-  const folders = await Promise.all(
-    entries.map(async ({ name }) => {
-      const path = join(models, name);
-      return { path, used: (await stat(path).catch(() => undefined))?.mtimeMs ?? 0 };
-    }),
-  );
-  folders.sort((a, b) => b.used - a.used);
-  // A session that has the file mapped keeps it until it is released, also after its name is gone.
-  for (const { path } of folders.slice(keptModels)) await rm(path, { recursive: true, force: true });
 }

@@ -1,8 +1,6 @@
 /** Goes through the blocks in order: measures a block's inputs with its predecessors pruned, prunes it, passes its outputs on. */
 
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readdir, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { throwIfInterrupted } from "../base/interrupted.ts";
 import { fileSource } from "../checkpoint/byte-source.ts";
@@ -12,8 +10,7 @@ import { readSafetensorsHeader, readSafetensorsTensor, writeSafetensors } from "
 import type { Tensor, TensorInfo } from "../checkpoint/tensor.ts";
 import { placeInBlock } from "../checkpoint/tensor-names.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
-import { cacheFolder } from "../hub/cache-folder.ts";
-import { withLock } from "../hub/lock.ts";
+import { cachedFolder } from "../hub/cached.ts";
 import { type LinearInput, linearInputs } from "../model/block-graph.ts";
 import { advance, type BlockWeights, embedWindows, openBlock, readBlock } from "../model/run-block.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
@@ -24,9 +21,6 @@ import type { CalibratedPlan, PruneOptions } from "./options.ts";
 import { pruneLinear, rememberInputs } from "./prune-linear.ts";
 import { countZeros } from "./sparsity.ts";
 import { type InputStatistics, openInputMeter } from "./statistics.ts";
-
-// Pruned linear layers, 200 MB each for Gemma 3 270M.
-const keptRuns = 6;
 
 /** Tensors that were pruned, and the zeros of the dense ones, by name, and of the pruned ones, as far as they were counted on the way. */
 export interface PrunedTensors {
@@ -52,20 +46,17 @@ export async function pruneBlocks(
   if (typeof plan.budgets === "object") namedBudgets(infos, plan.budgets, plan.sparsity);
   const calibration = await loadCalibration(dense, plan.calibration);
   const device = await availableDevice(plan.device, onNotice);
-  const folder = join(cacheFolder("pruning"), await runKey(dense, infos, { ...plan, device }, calibration));
-  const tensors = await withLock(folder, async () => {
+  const key = await runKey(dense, infos, { ...plan, device }, calibration);
+  const tensors = await cachedFolder("pruning", dense.name, key, async (folder) => {
     const done = await readDoneBlocks(folder, layers);
-    if (done.length < layers.length) await pruneFrom(done);
-    const now = new Date();
-    await utimes(folder, now, now);
+    if (done.length < layers.length) await pruneFrom(done, folder);
     return done.flat();
   });
-  await removeOldest(cacheFolder("pruning"));
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   return { tensors: infos.map(({ name }) => byName.get(name)!), zerosBefore };
 
   /** Prunes the blocks that are not done yet and adds them to those that are. */
-  async function pruneFrom(done: Tensor[][]): Promise<void> {
+  async function pruneFrom(done: Tensor[][], folder: string): Promise<void> {
     const hidden = await embedWindows(dense, calibration.windows);
     const passOn = openBlock(dense.config, ["hidden_out"], { device });
     const sparsities = await tensorSparsities(dense, infos, plan, calibration, { device, signal, onProgress });
@@ -160,28 +151,15 @@ function nameInBlock(name: string): string {
   return placeInBlock(name)!.name;
 }
 
-/** Equal keys mean equal results. The number is the code's, to be raised when results change. */
+/** Equal keys mean equal results. */
 async function runKey(
   dense: Checkpoint,
   infos: readonly TensorInfo[],
   { calibration: _, scope: __, method, refine, ...plan }: CalibratedPlan,
   { digest }: Calibration,
-): Promise<string> {
+): Promise<readonly unknown[]> {
   const asked = { ...plan, method: method.name, refine: refine?.name };
-  const parts = [6, await dense.digest(), digest, asked, infos.map(({ name }) => name)];
-  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
-}
-
-async function removeOldest(folder: string): Promise<void> {
-  const runs = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory());
-  const used = await Promise.all(
-    runs.map(async ({ name }) => ({
-      name,
-      mtimeMs: (await stat(join(folder, name)).catch(() => undefined))?.mtimeMs ?? 0,
-    })),
-  );
-  used.sort((a, b) => b.mtimeMs - a.mtimeMs);
-  for (const { name } of used.slice(keptRuns)) await rm(join(folder, name), { recursive: true, force: true });
+  return [await dense.digest(), digest, asked, infos.map(({ name }) => name)];
 }
 
 /** A block and those of its tensors that are to be pruned; none for a block that only passes on. */

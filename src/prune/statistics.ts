@@ -1,10 +1,7 @@
 /** What is known of the linear layers' inputs on the calibration windows: measured block by block, on the device asked for. */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { writeFileAtomic } from "../base/atomic.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { PrunelabError } from "../errors.ts";
-import { cacheFolder } from "../hub/cache-folder.ts";
+import { cachedJson } from "../hub/cached.ts";
 import { inputColumns, type LinearInput, linearInputs } from "../model/block-graph.ts";
 import {
   advance,
@@ -129,11 +126,17 @@ export async function denseSquares(
   calibration: Calibration,
   { device = "cpu", signal, onProgress }: DenseSquaresOptions = {},
 ): Promise<DenseSquares> {
-  // The number is the code's, to be raised when results change.
-  const key = `1-${(await dense.digest()).slice(0, 16)}-${calibration.digest.slice(0, 16)}${device === "cpu" ? "" : `-${device}`}`;
-  const path = join(cacheFolder("pruning"), `dense-squares-${key}.json`);
-  const kept = await readFile(path, "utf8").catch(() => undefined);
-  if (kept !== undefined) return JSON.parse(kept);
+  const key = [await dense.digest(), calibration.digest, device];
+  const isWhole = (value: unknown): value is DenseSquares => Array.isArray(value);
+  const make = () => measureSquares(dense, calibration, { device, signal, onProgress });
+  return await cachedJson("squares", dense.name, { key, make, isWhole });
+}
+
+async function measureSquares(
+  dense: Checkpoint,
+  calibration: Calibration,
+  { device = "cpu", signal, onProgress }: DenseSquaresOptions,
+): Promise<DenseSquares> {
   const { num_hidden_layers: count } = dense.config;
   const hidden = await embedWindows(dense, calibration.windows);
   const meter = openInputMeter(dense, "squares", { skipFirst: !calibration.countBos, device, signal });
@@ -151,8 +154,6 @@ export async function denseSquares(
     await meter.release();
     await passOn.release();
   }
-  // Written whole or not at all, so what is there can be trusted.
-  await writeFileAtomic(path, JSON.stringify(blocks));
   return blocks;
 }
 
