@@ -27,6 +27,10 @@ export const commands: CommandTable = {
     summary: "say what a model is and how it was pruned",
     load: async () => (await import("./inspect.ts")).inspect,
   },
+  export: {
+    summary: "write a model in a form that others run it in",
+    load: async () => (await import("./export.ts")).exportCommand,
+  },
   sweep: {
     summary: "measure many recipes: here, on several machines, or on a cluster",
     load: async () => (await import("./sweep.ts")).sweep,

@@ -9,7 +9,12 @@ import { asWriteError, makeFolder } from "./atomic.ts";
  * @param purpose What the room is for, e.g. `"google/gemma-3-270m"`.
  * @throws PrunelabError when the folder's file system has less than `bytes` left, or the folder cannot be made.
  */
-export async function checkRoom(folder: string, bytes: number, purpose: string): Promise<void> {
+export async function checkRoom(
+  folder: string,
+  bytes: number,
+  purpose: string,
+  advice = "free some or set PRUNELAB_CACHE",
+): Promise<void> {
   try {
     makeFolder(folder);
   } catch (error) {
@@ -19,7 +24,7 @@ export async function checkRoom(folder: string, bytes: number, purpose: string):
   // Some network file systems do not say how much they hold.
   if (blocks > 0 && bytes > bavail * bsize)
     throw new PrunelabError(
-      `too little room for ${purpose}: needs ${megabytes(bytes)}, ${folder} has ${megabytes(bavail * bsize)}; free some or set PRUNELAB_CACHE`,
+      `too little room for ${purpose}: needs ${megabytes(bytes)}, ${folder} has ${megabytes(bavail * bsize)}; ${advice}`,
     );
 }
 

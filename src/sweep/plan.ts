@@ -4,11 +4,11 @@ import { readFile } from "node:fs/promises";
 import { asReadError } from "../base/read-error.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
+import { findForm } from "../export/forms.ts";
 import { openCheckpoint } from "../hub/open-checkpoint.ts";
 import type { OnProgress } from "../progress.ts";
 import { type PruneOptions, planPruning } from "../prune/options.ts";
 import { findTasks } from "../tasks/find-tasks.ts";
-import { checkForms } from "./forms.ts";
 import { type CheckedStudy, checkStudy, type Study } from "./study.ts";
 
 /** Of plan lines and result files. A new one refuses what an older Prunelab wrote. */
@@ -64,7 +64,7 @@ export async function planSweep(study: Study | CheckedStudy, options: PlanOption
   const { source = "study", checkpoints, ...opening } = options;
   const { models, ...checked } = checkStudy(study, source);
   if (checked.tasks.length > 0) findTasks(checked.tasks);
-  checkForms(checked.export ?? []);
+  for (const form of checked.export ?? []) findForm(form);
   const recipes = recipesOf(checked, source);
   for (const { recipe } of recipes) if (recipe) planPruning(recipe as PruneOptions);
   const files = await digestFiles([...recipes.flatMap(({ recipe }) => sourcesOf(recipe)), ...dataOf(checked.recover)]);

@@ -12,6 +12,7 @@ import type { Evaluation } from "../evaluate/evaluation.ts";
 import { wikitextPerplexity } from "../evaluate/perplexity.ts";
 import { writeResults } from "../evaluate/results.ts";
 import { type ScoreRow, scoreRows } from "../evaluate/score-rows.ts";
+import { exportModel } from "../export/export-model.ts";
 import { openCheckpoint } from "../hub/open-checkpoint.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { loadLanguageModel } from "../model/load.ts";
@@ -20,7 +21,6 @@ import type { PruneOptions } from "../prune/options.ts";
 import { prune } from "../prune/prune.ts";
 import { sparsityReport } from "../prune/sparsity.ts";
 import type { RecoverOptions } from "../train/recover.ts";
-import { exportForms } from "./forms.ts";
 import { fileDigest, sweepSchema, type Unit } from "./plan.ts";
 import { readResult, resultPath, type UnitResult, whileMarked, writeFailure, writeResult } from "./results.ts";
 
@@ -95,7 +95,7 @@ async function measure(unit: Unit, folder: string, options: RunUnitOptions): Pro
   for (const form of unit.export) {
     signal?.throwIfAborted();
     const path = join("exports", unit.id, form.replaceAll(":", "-"));
-    await exportForms[form]!(checkpoint, join(folder, path));
+    await exportModel(checkpoint, join(folder, path), { to: form, force: true });
     exports[form] = path;
   }
   seconds.export = clock();

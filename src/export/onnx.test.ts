@@ -7,7 +7,7 @@ import { AutoModelForCausalLM, AutoTokenizer, Tensor } from "@huggingface/transf
 import { modelFile, shared, skipWithoutModel, skipWithoutShared, tinyModel } from "../base/testing.test-helper.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
-import { exportModel } from "./export.ts";
+import { exportModel } from "./export-model.ts";
 
 type Generator = Awaited<ReturnType<typeof AutoModelForCausalLM.from_pretrained>>;
 

@@ -1,12 +1,34 @@
-/** Writes the folder that transformers.js loads: config, tokenizer and the generation graph with its weights. */
+/** The folder that transformers.js loads: config, tokenizer and the generation graph with its weights. */
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { configJson } from "../checkpoint/config.ts";
-import { listener, type OnProgress } from "../progress.ts";
-import { weightsFile } from "./decoder.ts";
-import { buildGraph } from "./graphs.ts";
-import { linkWeights } from "./weights.ts";
+import { PrunelabError } from "../errors.ts";
+import { weightBytes, weightLayout, weightsFile } from "../model/decoder.ts";
+import { buildGraph } from "../model/graphs.ts";
+import { linkWeights } from "../model/weights.ts";
+import type { OnProgress } from "../progress.ts";
+import type { Form } from "./form.ts";
+
+/** Graph, config and tokenizer, roughly. */
+const otherBytes = 5e7;
+
+export const onnxFp32: Form = {
+  name: "onnx:fp32",
+  summary: "folder for transformers.js, float32: Node and browsers",
+  plan: ({ config }) => ({
+    weights: ["onnx/model.onnx", `onnx/${weightsFile}`],
+    bytes: weightBytes(weightLayout(config)) + otherBytes,
+  }),
+  write,
+  check: async ({ config }, folder) => {
+    const path = join(folder, "onnx", weightsFile);
+    const { size } = await stat(path);
+    if (size === weightBytes(weightLayout(config))) return;
+    throw new PrunelabError(`${path} is not what was written: it has ${size} bytes; write it again`);
+  },
+};
 
 /**
  * Writes `folder` for `AutoModelForCausalLM.from_pretrained(folder)` of `@huggingface/transformers`: `config.json` (with
@@ -16,13 +38,9 @@ import { linkWeights } from "./weights.ts";
  *
  * @throws PrunelabError when a file cannot be written.
  */
-export async function exportModel(
-  checkpoint: Checkpoint,
-  folder: string,
-  { onProgress }: { onProgress?: OnProgress } = {},
-): Promise<void> {
+async function write(checkpoint: Checkpoint, folder: string, onProgress?: OnProgress): Promise<void> {
   const { tokenizer, tokenizerConfig } = await checkpoint.tokenizer();
-  await linkWeights(checkpoint, join(folder, "onnx", weightsFile), listener(onProgress));
+  await linkWeights(checkpoint, join(folder, "onnx", weightsFile), onProgress);
   await writeFileAtomic(join(folder, "onnx", "model.onnx"), buildGraph(checkpoint.config, "generate"));
   const json = (name: string, value: unknown) =>
     writeFileAtomic(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);

@@ -1,0 +1,24 @@
+/** What a form of the table is: a way in which a model leaves Prunelab. */
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { OnProgress } from "../progress.ts";
+
+/** What a form will write. */
+export interface ExportPlan {
+  /** The files that hold weights, from the folder on: what is never written over without `force`. */
+  readonly weights: readonly string[];
+  /** What all files take on the disk, at most. */
+  readonly bytes: number;
+}
+
+export interface Form {
+  /** As `--to` names it: `"gguf:q8_0"`. */
+  readonly name: string;
+  /** What it is for, in a line. */
+  readonly summary: string;
+  /** Looks at the model and writes nothing. Throws a PrunelabError where the model cannot have this form. */
+  readonly plan: (checkpoint: Checkpoint) => ExportPlan | Promise<ExportPlan>;
+  /** Writes each file whole or not at all, weights last. */
+  readonly write: (checkpoint: Checkpoint, folder: string, onProgress?: OnProgress) => Promise<void>;
+  /** Reads what was written again. Throws a PrunelabError where it is not the model that it should be. */
+  readonly check: (checkpoint: Checkpoint, folder: string, onProgress?: OnProgress) => Promise<void>;
+}

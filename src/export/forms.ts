@@ -1,0 +1,41 @@
+/** The forms that a model leaves in, a literal each. */
+import { join } from "node:path";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { openCheckpointFile } from "../checkpoint/open.ts";
+import { elementCount } from "../checkpoint/tensor.ts";
+import { writeCheckpoint } from "../checkpoint/write.ts";
+import { PrunelabError } from "../errors.ts";
+import type { Form } from "./form.ts";
+import { onnxFp32 } from "./onnx.ts";
+
+/** Header and tokenizer, roughly. */
+const textBytes = 5e7;
+
+function weightCount(checkpoint: Checkpoint): number {
+  return [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+}
+
+const bf16: Form = {
+  name: "safetensors:bf16",
+  summary: "Hugging Face folder, bfloat16: transformers, PEFT, TRL, vLLM, lm-eval",
+  plan: (checkpoint) => ({ weights: ["model.safetensors"], bytes: 2 * weightCount(checkpoint) + textBytes }),
+  write: (checkpoint, folder, onProgress) => writeCheckpoint(checkpoint, folder, { ...(onProgress && { onProgress }) }),
+  check: async (checkpoint, folder) => {
+    const again = await openCheckpointFile(folder);
+    for (const name of checkpoint.tensors.keys()) {
+      const [own, other] = [await checkpoint.read(name), await again.read(name)];
+      if (Buffer.compare(Buffer.from(own.data.buffer), Buffer.from(other.data.buffer)) === 0) continue;
+      throw new PrunelabError(`${join(folder, "model.safetensors")} is not what was written: ${name}; write it again`);
+    }
+  },
+};
+
+/** In the order of the help. */
+export const exportForms: readonly Form[] = [bf16, onnxFp32];
+
+/** @throws PrunelabError if there is no such form. */
+export function findForm(name: string): Form {
+  const form = exportForms.find((form) => form.name === name);
+  if (form) return form;
+  throw new PrunelabError(`unknown form: ${name}; choose one of ${exportForms.map((form) => form.name).join(", ")}`);
+}
