@@ -51,7 +51,7 @@ export async function resolve(
   const found = own ?? (await next(specifier, plainContext(context, parent)));
   if (!isLocal(found.url)) return found;
   const path = pathOf(found.url);
-  // Where the importer is no loaded file it is a cell, and this the first of what it loads.
+  // If the importer is not a loaded file it is a cell, and this the first of what it loads.
   if (parent === undefined || !files.has(parent)) refresh();
   const file = files.get(path) ?? { modifiedMs: modified(path), version: 0, importers: new Set() };
   files.set(path, file);

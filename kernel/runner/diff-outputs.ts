@@ -36,7 +36,7 @@ export const defaultMasks: readonly Mask[] = [
   { name: "<id>", pattern: /(?<=(?:clip|defs-|topdefs-|legend|gradient|pattern|colorbar))[0-9a-f]{6}/g },
 ];
 
-/** Throws RunError where the text is no regular expression, or one that is found in nothing. */
+/** Throws RunError if the text is not a regular expression, or one that is found in nothing. */
 export function parseMask(text: string): Mask {
   try {
     const pattern = new RegExp(text, "g");

@@ -29,7 +29,7 @@ export function parseExact(text: string): unknown {
   let isPlain = true;
   const marked = text.replace(TOKENS, (token: string, offset: number) => {
     if (token.startsWith('"') || isPlainNumber(token)) return token;
-    // What is no number, or a name, stays for JSON.parse to report.
+    // What is not a number, or a name, stays for JSON.parse to report.
     if (!NUMBER.test(token) || /^\s*:/.test(text.slice(offset + token.length, offset + token.length + 80)))
       return token;
     isPlain = false;

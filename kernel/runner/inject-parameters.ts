@@ -15,7 +15,7 @@ interface Known {
   type: string;
 }
 
-/** The names that the cell tagged `parameters` sets; none where there is no such cell. */
+/** The names that the cell tagged `parameters` sets; none if there is no such cell. */
 export function parameterNames(notebook: Notebook): string[] {
   const cell = parametersCell(notebook);
   return cell ? declarations(cell.source).map(({ name }) => name) : [];

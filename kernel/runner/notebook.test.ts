@@ -7,7 +7,7 @@ import { isCode, readNotebook } from "./notebook.ts";
 import { notebookOf, temporaryFolder, writeNotebookFile } from "./testing.test-helper.ts";
 import { formatNotebook, openNotebookFile } from "./write-notebook.ts";
 
-test("what is no notebook for this kernel is refused in one sentence", (t) => {
+test("what is not a notebook for this kernel is refused in one sentence", (t) => {
   const folder = temporaryFolder(t);
   const good = notebookOf("1");
   const cases: [string, unknown, RegExp][] = [
@@ -34,7 +34,7 @@ test("what is no notebook for this kernel is refused in one sentence", (t) => {
       { ...good, cells: [{ cell_type: "code", source: "", outputs: [1] }] },
       /invalid output/,
     ],
-    ["metadata of another kind", { ...good, cells: [{ cell_type: "code", source: "", metadata: 1 }] }, /no object/],
+    ["metadata of another kind", { ...good, cells: [{ cell_type: "code", source: "", metadata: 1 }] }, /not an object/],
   ];
   for (const [name, content, expected] of cases) {
     const path = join(folder, "bad.ipynb");

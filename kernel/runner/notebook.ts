@@ -38,7 +38,7 @@ export interface Notebook extends Json {
 /** The first minor version whose cells have ids. */
 export const FIRST_MINOR_WITH_IDS = 5;
 
-/** Throws RunError with one sentence when it is no notebook that this kernel can run. */
+/** Throws RunError with one sentence when it is not a notebook that this kernel can run. */
 export function readNotebook(path: string): Notebook {
   const value = parse(path);
   const bad = (what: string) => new RunError("notebook", `${what}: ${path}`);
@@ -51,7 +51,7 @@ export function readNotebook(path: string): Notebook {
     );
   }
   if (!Array.isArray(value.cells)) throw bad("not a notebook; needs a list of cells");
-  if (value.metadata !== undefined && !isObject(value.metadata)) throw bad("metadata of the notebook is no object");
+  if (value.metadata !== undefined && !isObject(value.metadata)) throw bad("metadata of the notebook is not an object");
   const metadata = (value.metadata as Json | undefined) ?? {};
   checkLanguage(metadata, path);
   const cells = value.cells.map((cell, i, all) => parseCell(cell, `cell ${i + 1} of ${all.length}`, path));
@@ -113,12 +113,12 @@ function checkLanguage({ kernelspec, language_info: info }: Json, path: string):
 
 function parseCell(value: unknown, place: string, path: string): Cell {
   const bad = (what: string) => new RunError("notebook", `${what}: ${path}: ${place}`);
-  if (!isObject(value)) throw bad("cell is no object");
+  if (!isObject(value)) throw bad("cell is not an object");
   const { cell_type: type, metadata = {} } = value;
   if (type !== "code" && type !== "markdown" && type !== "raw") throw bad("unknown cell_type");
   const source = joined(value.source);
   if (source === undefined) throw bad("cell has an invalid source; needs text or a list of texts");
-  if (!isObject(metadata)) throw bad("cell metadata is no object");
+  if (!isObject(metadata)) throw bad("cell metadata is not an object");
   if (type !== "code") return { ...value, cell_type: type, source, metadata };
   const outputs = Array.isArray(value.outputs) ? value.outputs : [];
   if (!outputs.every((output) => isObject(output) && typeof output.output_type === "string")) {

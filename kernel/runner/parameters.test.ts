@@ -23,7 +23,7 @@ test("every value that YAML or JSON can say is the same as TypeScript", () => {
     }),
   );
   for (const strange of [undefined, new Date(), new Map(), () => {}, Symbol("x")]) {
-    assert.throws(() => toTypeScript(strange), /value is no text/);
+    assert.throws(() => toTypeScript(strange), /value is not a text/);
   }
 });
 

@@ -31,7 +31,7 @@ export function parseAssignment(text: string): Parameter {
   return { name, candidates: [...parseJson(value), ...parseSpecial(value), value] };
 }
 
-/** Throws RunError with one sentence where the file is no YAML mapping. */
+/** Throws RunError with one sentence if the file is not a YAML mapping. */
 export function readParameters(path: string): Parameter[] {
   const bad = (what: string) => new RunError("options", `${what}: ${path}`);
   let text: string;
@@ -86,7 +86,7 @@ export function toTypeScript(value: unknown): string {
     });
     return `{${entries.join(", ")}}`;
   }
-  throw new Error("value is no text, number, boolean, null, list or mapping of such");
+  throw new Error("value is not a text, number, boolean, null, list or mapping of such");
 }
 
 /** A whole number may be a bigint, and text in the form of ISO 8601 a Date, if nothing else is of the parameter's type. */

@@ -1,4 +1,4 @@
-/** What headless runs came to, as JSON, as JUnit's XML and as GitHub's annotations. */
+/** The outcome of headless runs, as JSON, as JUnit's XML and as GitHub's annotations. */
 import { escapeMarkup } from "../../src/base/escape-markup.ts";
 import type { CellResult, NotebookResult } from "./run-notebook.ts";
 

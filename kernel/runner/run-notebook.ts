@@ -172,7 +172,7 @@ async function start({ path, kernelArgs = [] }: RunOptions): Promise<KernelClien
       PRUNELAB_HISTORY: process.platform === "win32" ? "NUL" : "/dev/null",
     };
     kernel = await startKernel({ cwd: dirname(path), env, args: kernelArgs });
-    // The first question to the checker takes most of a second, which is no time of the first cell's.
+    // The first question to the checker takes most of a second, which is not the first cell's time.
     if (!kernelArgs.includes("--no-check")) await kernel.request("inspect_request", { code: "Array", cursor_pos: 2 });
     return kernel;
   } catch (error) {

@@ -112,7 +112,7 @@ describe("the kernel", () => {
     assert.deepEqual(contents(failed, "error")[0]?.traceback, failed.reply.traceback);
   });
 
-  it("tells what is thrown that is no error", async () => {
+  it("reports what is thrown that is not an error", async () => {
     const thrown = await run("throw { code: 7 }");
     assert.deepEqual([thrown.reply.ename, thrown.reply.evalue], ["Uncaught", "{ code: 7 }"]);
     const hostile = await run("throw new Proxy(new Error('x'), { get() { throw 1 } })");

@@ -83,7 +83,7 @@ describe("an error that nobody catches", () => {
       "unreachable",
     ],
     "of a stack without end": ["const deep = () => deep(); process.nextTick(deep)", "Maximum call stack size exceeded"],
-    "that is no error": ["process.nextTick(() => { throw undefined })", "undefined"],
+    "that is not an error": ["process.nextTick(() => { throw undefined })", "undefined"],
     "whose own parts throw": [
       'process.nextTick(() => { throw Object.defineProperty(new Error("told"), "detail", { enumerable: true, get() { throw 1 } }) })',
       "told",

@@ -102,7 +102,7 @@ export function remarks({ tasks, limit, sampled }: Evaluation): string[] {
       : []),
     ...(wanted > originalCount ? [`${task}: all ${originalCount} documents, fewer than ${option} ${wanted}`] : []),
     ...(examples?.isLmEvalDraw === false
-      ? [`${task}: lm-eval's own examples are not at hand, these are from ${examples.source.where}`]
+      ? [`${task}: lm-eval's own examples are not available, these are from ${examples.source.where}`]
       : []),
   ]);
 }

@@ -88,7 +88,7 @@ test("every mistake in the options is reported before a model is opened", () => 
   }
 });
 
-test("evaluate prints a table or JSON, and says where fewer documents are at hand than asked for", () => {
+test("evaluate prints a table or JSON, and says where fewer documents are available than asked for", () => {
   const args = ["evaluate", "--model", resolve("data/tiny-gemma3"), "--limit", "300", "--output", join(folder, "out")];
   const text = prunelab(...args);
   assert.equal(text.code, 0, text.err);

@@ -165,7 +165,7 @@ describe("prunelab run", () => {
     assert.equal(code, 4, out);
     assert.match(out, /^a\.ipynb \| \[1\/2\] console/m);
     const [, token] = /^::stop-commands::([0-9a-f-]{36})$/m.exec(out) ?? [];
-    assert.ok(out.indexOf("::error::mine") < out.indexOf(`\n::${token}::\n`), "what a cell prints is no command");
+    assert.ok(out.indexOf("::error::mine") < out.indexOf(`\n::${token}::\n`), "what a cell prints is not a command");
     assert.match(out.slice(out.indexOf(`\n::${token}::\n`)), /^::error file=.*b\.ipynb,title=cell 1::/m);
     assert.deepEqual(readdirSync(join(folder, "out")).sort(), ["a.ipynb", "b.ipynb", "c.ipynb"]);
     assert.deepEqual(

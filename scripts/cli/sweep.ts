@@ -80,7 +80,7 @@ Exit codes: 0 done, or done before; 75 try again; 64 never again, the plan has t
     ["SLURM_ARRAY_TASK_ID=3 prunelab sweep unit plan.jsonl", "the same, as Slurm starts it"],
   ],
   run: async (values, operands) => {
-    // The engine reads the exit code: a mistake in the words is one that no other try mends.
+    // The engine reads the exit code: a mistake in the words is one that another try does not fix.
     const chosen = await chooseUnits(values, operands).catch((error: unknown) => {
       throw error instanceof PrunelabError ? Object.assign(error, { exitCode: 64 }) : error;
     });

@@ -21,7 +21,7 @@ const adviceByCode: Readonly<Record<string, string>> = {
   EMFILE: "too many files are open; close some and run again",
 };
 
-/** A failure to write, as the sentence a user needs; anything that is no failure of the file system comes back as it is. */
+/** A failure to write, as the sentence a user needs; anything that is not a failure of the file system comes back as it is. */
 export function asWriteError(error: unknown, path: string): unknown {
   const code = (error as NodeJS.ErrnoException | null)?.code;
   const syscall = (error as NodeJS.ErrnoException | null)?.syscall;
@@ -75,7 +75,7 @@ export function makeFolder(path: string): void {
 /**
  * Makes a folder that much work will end in, where it is missing, so that a path which cannot be written is told before the work.
  *
- * @throws PrunelabError where it cannot be made or written.
+ * @throws PrunelabError if it cannot be made or written.
  */
 export async function prepareFolder(path: string): Promise<void> {
   try {

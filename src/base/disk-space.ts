@@ -6,7 +6,7 @@ import { asWriteError, makeFolder } from "./atomic.ts";
 /**
  * Makes the folder where it is missing.
  *
- * @param purpose What the room is for, e.g. `"google/gemma-3-270m"`.
+ * @param purpose What the space is for, e.g. `"google/gemma-3-270m"`.
  * @throws PrunelabError when the folder's file system has less than `bytes` left, or the folder cannot be made.
  */
 export async function checkRoom(
@@ -24,7 +24,7 @@ export async function checkRoom(
   // Some network file systems do not say how much they hold.
   if (blocks > 0 && bytes > bavail * bsize)
     throw new PrunelabError(
-      `too little room for ${purpose}: needs ${megabytes(bytes)}, ${folder} has ${megabytes(bavail * bsize)}; ${advice}`,
+      `not enough disk space for ${purpose}: needs ${megabytes(bytes)}, ${folder} has ${megabytes(bavail * bsize)}; ${advice}`,
     );
 }
 

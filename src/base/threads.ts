@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { PrunelabError } from "../errors.ts";
 
-/** PRUNELAB_THREADS, or one for each core; several workers on one machine share it out. @throws PrunelabError where it is not a count. */
+/** PRUNELAB_THREADS, or one for each core; several workers on one machine share it out. @throws PrunelabError if it is not a count. */
 export function threadCount(): number {
   const text = process.env.PRUNELAB_THREADS?.trim();
   if (!text) return availableParallelism();

@@ -8,7 +8,7 @@ import type { PublishedTable } from "./published.ts";
 /**
  * A row for each metric of each benchmark that Prunelab has; others are left out. Answers of earlier runs are taken from the cache.
  *
- * @throws PrunelabError where a benchmark's documents cannot be had.
+ * @throws PrunelabError if a benchmark's documents cannot be had.
  */
 export async function scorePublished(
   checkpoint: Checkpoint,

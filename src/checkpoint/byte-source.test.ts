@@ -54,7 +54,7 @@ test("a missing file and a folder are told plainly", async () => {
     return error instanceof PrunelabError && /cannot read .*none: there is no such file/.test(error.message);
   });
   await assert.rejects(fileSource(folder), (error: unknown) => {
-    return error instanceof PrunelabError && /it is no regular file/.test(error.message);
+    return error instanceof PrunelabError && /it is not a regular file/.test(error.message);
   });
 });
 

@@ -67,7 +67,7 @@ export async function fileSource(path: string, mostPerRead: number = largestRead
   const first = await stat(path, { bigint: true }).catch((error) => {
     throw asReadError(error, path);
   });
-  if (!first.isFile()) throw new PrunelabError(`cannot read ${path}: it is no regular file; check the path`);
+  if (!first.isFile()) throw new PrunelabError(`cannot read ${path}: it is not a regular file; check the path`);
   const source: ByteSource = {
     name: path,
     byteLength: Number(first.size),

@@ -62,7 +62,7 @@ export async function readGguf(source: ByteSource): Promise<GgufFile> {
   if (headerEnd > source.byteLength) throw cutOff(where, headerEnd, source.byteLength);
   const alignment = Number(metadata["general.alignment"] ?? 32);
   if (!(alignment <= maxAlignment && Number.isInteger(Math.log2(alignment)))) {
-    throw corrupt(`has general.alignment ${alignment}, which is no power of two`);
+    throw corrupt(`has general.alignment ${alignment}, which is not a power of two`);
   }
   const dataStart = Math.ceil(headerEnd / alignment) * alignment;
 

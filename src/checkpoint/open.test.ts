@@ -66,7 +66,7 @@ test("the folder, the safetensors file and the GGUF hold the same model", async 
   assert.equal((await openCheckpointFile(tinyModel, { name: "google/x" })).name, "google/x");
 });
 
-test("shards, a multimodal model's prefixes, and what is no part of the text model", async () => {
+test("shards, a multimodal model's prefixes, and what is not part of the text model", async () => {
   const config = { model_type: "gemma3", text_config: tinyConfig, vision_config: {} };
   for (const prefix of ["language_model.model.", "model.language_model."]) {
     const folder = await variant({ config, tensors: (t) => ({ ...t, name: t.name.replace("model.", prefix) }) });
@@ -145,7 +145,7 @@ test("another architecture, a missing config, a wrong dtype, a damaged file", as
   );
 });
 
-test("what is no checkpoint at all", async () => {
+test("what is not a checkpoint at all", async () => {
   const text = join(scratch, "notes.txt");
   await writeFile(text, "these are only words");
   await assertRefused(

@@ -83,7 +83,7 @@ export function weightOffset(config: ModelConfig, name: string): 0 | 1 {
 }
 
 /**
- * A tensor's name as a text model has it; undefined for what is no part of the text model. Taken off are torch.compile's `_orig_mod.`,
+ * A tensor's name as a text model has it; undefined for what is not part of the text model. Taken off are torch.compile's `_orig_mod.`,
  * DataParallel's `module.` and the prefix of a multimodal model (`language_model.model.` up to transformers 4.51, `model.language_model.` since);
  * put on is `model.`, which a model saved without its head lacks.
  */

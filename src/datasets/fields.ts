@@ -56,7 +56,7 @@ export function atPlace<Value>(place: string, read: () => Value): Value {
     return read();
   } catch (error) {
     if (!(error instanceof PrunelabError)) throw error;
-    throw new PrunelabError(`malformed row: ${place}: ${error.message}; mend the row or get the file again`, {
+    throw new PrunelabError(`malformed row: ${place}: ${error.message}; fix the row or get the file again`, {
       cause: error,
     });
   }

@@ -24,7 +24,7 @@ export async function* readJsonLines(path: string): AsyncGenerator<PlacedRow> {
 }
 
 /**
- * The bytes between line feeds. Node's own readline is no choice here: it also ends lines at U+2028 and U+2029, which
+ * The bytes between line feeds. Node's own readline cannot be used here: it also ends lines at U+2028 and U+2029, which
  * JSON allows inside strings.
  */
 async function* readLines(path: string): AsyncGenerator<Uint8Array> {
@@ -60,12 +60,12 @@ function parse(text: string, place: string): Record<string, unknown> {
   try {
     value = parseJson(text);
   } catch (error) {
-    throw new PrunelabError(`not JSON: ${place}: ${messageOf(error)}; mend the line or get the file again`, {
+    throw new PrunelabError(`not JSON: ${place}: ${messageOf(error)}; fix the line or get the file again`, {
       cause: error,
     });
   }
   if (isRow(value)) return value;
   throw new PrunelabError(
-    `not a JSON object: ${place}: ${text.trim().slice(0, 80)}; mend the line or get the file again`,
+    `not a JSON object: ${place}: ${text.trim().slice(0, 80)}; fix the line or get the file again`,
   );
 }

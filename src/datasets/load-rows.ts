@@ -29,7 +29,7 @@ export class NoRowsError extends PrunelabError {}
  * folder was named, so that a number from it never stands in for one from the user's own data.
  *
  * @throws NoRowsError where no source has the rows.
- * @throws PrunelabError where a file is malformed, or could not be kept.
+ * @throws PrunelabError if a file is malformed, or could not be kept.
  */
 export async function loadRows(
   ref: DatasetRef,

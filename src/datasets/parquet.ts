@@ -5,7 +5,7 @@ import type { PlacedRow } from "./source.ts";
 /**
  * All rows of a parquet file. 64-bit integers become numbers, as in the Hub's own JSON.
  *
- * @throws PrunelabError where the file is truncated or no parquet file.
+ * @throws PrunelabError if the file is truncated or no parquet file.
  */
 export async function readParquet(path: string): Promise<PlacedRow[]> {
   // Loaded where there is such a file: most runs have none.

@@ -7,7 +7,7 @@ import { messageOf, PrunelabError } from "../errors.ts";
  * The text of a file without its byte order mark.
  *
  * @param kind - what errors call its text.
- * @throws PrunelabError where the file cannot be read or is no UTF-8.
+ * @throws PrunelabError if the file cannot be read or is not UTF-8.
  */
 export async function readUtf8(path: string, kind: string): Promise<string> {
   const bytes = await readFile(path).catch((error) => {

@@ -6,7 +6,7 @@ import { readUtf8 } from "./utf8.ts";
  * One row `{ page }` for each article of a `wiki.*.raw` file; joined by line feeds they are the file again but for blank lines before
  * the first.
  *
- * @throws PrunelabError where the file cannot be read.
+ * @throws PrunelabError if the file cannot be read.
  */
 export async function readWikitextPages(path: string): Promise<PlacedRow[]> {
   const text = await readUtf8(path, "text");

@@ -8,7 +8,7 @@ import { openAnswerCache } from "./answer-cache.ts";
 const folder = mkdtempSync(join(tmpdir(), "prunelab-answers-"));
 test.after(() => rmSync(folder, { recursive: true }));
 
-test("a line that was cut off is passed over and swallows no other", async () => {
+test("a line that was cut off is skipped and swallows no other", async () => {
   const path = join(folder, "cut.jsonl");
   writeFileSync(path, '["a",[[-1,true]]]\n["b",[[-2,fal');
   const cache = await openAnswerCache(path, { fresh: false });

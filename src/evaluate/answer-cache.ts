@@ -13,7 +13,7 @@ export interface AnswerCache extends AnswerJournals {
 }
 
 /**
- * Opens the file of one model's answers, by batch key. A line that a killed run left half-written is passed over; what was whole is used.
+ * Opens the file of one model's answers, by batch key. A line that a killed run left half-written is skipped; what was whole is used.
  * Several processes may append to one file. With `fresh` nothing that was there is used.
  */
 export async function openAnswerCache(path: string, { fresh }: { fresh: boolean }): Promise<AnswerCache> {

@@ -44,7 +44,7 @@ const ALPHA = 0.05;
  * Compares two models by accuracy (`acc`) on the same documents. Tasks of a group that lm-eval has (MMLU's subjects) get a
  * row for all their documents as well.
  *
- * @throws PrunelabError where the two were not asked the same, or the seed is no integer.
+ * @throws PrunelabError if the two were not asked the same, or the seed is not an integer.
  */
 export function compareEvaluations(a: Evaluation, b: Evaluation, { seed = 0 }: CompareOptions = {}): ComparisonData {
   if (!Number.isSafeInteger(seed)) throw new PrunelabError(`invalid seed; not an integer: ${seed}; choose e.g. 0`);
@@ -131,7 +131,7 @@ function correct(rows: readonly UncorrectedRow[]): ComparisonRow[] {
 /**
  * The multiple-choice tasks of two evaluations in the order of the first; other tasks are left out.
  *
- * @throws PrunelabError where a task is missing in one, has no documents, or was asked otherwise: other documents, prompts
+ * @throws PrunelabError if a task is missing in one, has no documents, or was asked otherwise: other documents, prompts
  * or choices, or another right answer.
  */
 function pairTasks(a: Evaluation, b: Evaluation): TaskPair[] {

@@ -202,7 +202,7 @@ function meanOfTasks(tasks: readonly (readonly ChoiceSample[])[]): number {
 
 /** A model that takes one choice on this share of the documents or more, though it is right on fewer, is not answering. */
 const DEGENERATE_SHARE = 0.95;
-/** With fewer documents the same choice throughout is no oddity. */
+/** With fewer documents the same choice throughout is not unusual. */
 const DEGENERATE_MIN_DOCUMENTS = 10;
 
 /** Index of the choice that `acc` counts: the likeliest as a whole, the first of equals. */
@@ -248,7 +248,7 @@ export function choiceNames(samples: readonly ChoiceSample[]): string[] {
 
 /**
  * By how much the right choice is likelier than the best other one, in nats; null with one choice alone, or where a
- * log-likelihood is no finite number.
+ * log-likelihood is not finite.
  */
 export function goldMargin({ answers, target }: ChoiceSample): number | null {
   const others = answers.filter((_, index) => index !== target).map(({ sum }) => sum);

@@ -220,7 +220,7 @@ test("a second run takes its answers from the first, also after a line was cut o
   await model.release();
 });
 
-test("garbage in the answers' file is passed over", async (t) => {
+test("garbage in the answers' file is skipped", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "prunelab-answers-"));
   t.after(() => rmSync(folder, { recursive: true }));
   const path = join(folder, "answers.jsonl");

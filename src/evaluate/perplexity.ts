@@ -12,7 +12,7 @@ import { meanDifference } from "./mean-difference.ts";
  * exp of minus the mean natural-log probability of each window's tokens after its first, over all windows together. Windows of 2,048
  * tokens of WikiText-2's raw test text, BOS first, give the number that papers call its perplexity.
  *
- * @throws PrunelabError where there is no window, or one of less than two tokens.
+ * @throws PrunelabError if there is no window, or one of less than two tokens.
  */
 export async function perplexity(
   model: LanguageModel,
@@ -71,7 +71,7 @@ export interface WikitextPerplexityOptions extends LoadRowsOptions {
  * exp of the mean negative log-probability of WikiText-2's raw test text, cut into windows that each begin with BOS and see nothing
  * before it, with its 95 % interval over the windows. What is left after the last whole window is not counted. (lm-eval's `wikitext` counts words and bytes instead.)
  *
- * @throws PrunelabError where no source has the text, or the numbers leave no window.
+ * @throws PrunelabError if no source has the text, or the numbers leave no window.
  */
 export async function wikitextPerplexity(
   model: LanguageModel,

@@ -67,7 +67,7 @@ export interface ResultsFile<Float = number> {
   };
 }
 
-/** The metrics of a task or a group, under keys such as `"acc,none"` and `"acc_stderr,none"`; "N/A" is no value. */
+/** The metrics of a task or a group, under keys such as `"acc,none"` and `"acc_stderr,none"`; "N/A" is not a value. */
 export interface ResultEntry<Float = number> {
   readonly name: string;
   readonly alias: string;

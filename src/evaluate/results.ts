@@ -22,7 +22,7 @@ export interface WrittenResults {
  * Writes `<folder>/<model>/results_<date>.json` and, for each task, `samples_<task>_<date>.jsonl`, as lm-eval does.
  *
  * @param options.now Names the files; by default the time of the call.
- * @throws PrunelabError where the disk is full or the folder cannot be written.
+ * @throws PrunelabError if the disk is full or the folder cannot be written.
  */
 export async function writeResults(
   evaluation: Evaluation,

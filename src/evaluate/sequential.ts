@@ -12,7 +12,7 @@ const BETS = Array.from({ length: 64 }, (_, index) => (index + 0.5) / 64);
  *
  * A bet on each document that the change is larger (or smaller) than `change` cannot gain on average where it is not, so capital of 40 speaks
  * against it at 2.5 % (Ville's inequality: Howard, Ramdas, McAuliffe and Sekhon, Annals of Statistics 49 (2021) 1055–1080, arXiv:1810.08240).
- * Bets of all sizes at once, as there is no knowing the best: Waudby-Smith and Ramdas, JRSS B 86 (2024) 1–27, arXiv:2010.09686. At a change of
+ * Bets of all sizes at once, as the best is not known: Waudby-Smith and Ramdas, JRSS B 86 (2024) 1–27, arXiv:2010.09686. At a change of
  * 0 this is the mixture of binomial tests of Howard et al., section 3.
  */
 export function sequentialInterval(counts: Counts): Interval {

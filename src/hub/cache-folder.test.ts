@@ -99,7 +99,7 @@ test("clears nothing while an entry is in use", async () => {
       (error: unknown) =>
         error instanceof PrunelabError && error.message.includes(`cannot clear ${used}: process ${process.pid} `),
     );
-    // The lock's own file is no entry.
+    // The lock's own file is not an entry.
     assert.deepEqual(
       (await cacheEntries()).map(({ name }) => name),
       ["a/used", "a/free"],

@@ -97,7 +97,7 @@ async function readLabel(path: string): Promise<Pick<CacheEntry, "name" | "tasks
     const isLabel = typeof name === "string" && Array.isArray(tasks) && tasks.every((task) => typeof task === "string");
     return isLabel ? { name, tasks } : undefined;
   } catch {
-    // A label is a comfort; without one the entry goes by its own name.
+    // A label is optional; without one the entry goes by its own name.
     return undefined;
   }
 }

@@ -75,7 +75,7 @@ function entryPath(kind: Kind, key: readonly unknown[]): string {
 
 async function touch(path: string): Promise<void> {
   const now = new Date();
-  // It may be another's, or gone since; its age is a comfort.
+  // It may be another's, or gone since; its age is only a hint.
   await utimes(path, now, now).catch(() => {});
 }
 

@@ -17,7 +17,7 @@ export interface Checksum {
 }
 
 export interface DownloadOptions {
-  /** `fetch` that throws where the answer is no success. */
+  /** `fetch` that throws if the answer is not a success. */
   readonly fetch: typeof fetch;
   readonly headers?: Record<string, string>;
   /** Gets the bytes there are by now, those of earlier tries included. */

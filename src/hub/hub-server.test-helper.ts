@@ -1,4 +1,4 @@
-/** A small server that speaks as much of the Hub's protocol as the library and this folder use, and misbehaves when told to. */
+/** A small server that speaks as much of the Hub's protocol as the library and this folder use, and misbehaves on request. */
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";

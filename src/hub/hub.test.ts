@@ -369,7 +369,7 @@ test("a full disk, and one that is about to be", {
   process.env.PRUNELAB_REFRESH = "1";
   await assert.rejects(
     get("owner/open", ["model.safetensors"]),
-    /^PrunelabError: too little room for owner\/open: needs 1000000000 MB, .* has \d+ MB; free some or set PRUNELAB_CACHE$/,
+    /^PrunelabError: not enough disk space for owner\/open: needs 1000000000 MB, .* has \d+ MB; free some or set PRUNELAB_CACHE$/,
   );
 });
 

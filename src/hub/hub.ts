@@ -13,7 +13,7 @@ import type { HubFile, Snapshot } from "./snapshot.ts";
  * Downloads files of a snapshot, those that are not in the cache yet, and gives their local paths in order.
  *
  * @param paths In the repository, with `/`.
- * @throws PrunelabError as {@link downloadFile} does, when a file is not in the repository, or when the disk has too little room; HubError
+ * @throws PrunelabError as {@link downloadFile} does, when a file is not in the repository, or when the disk has too little space; HubError
  *   when the Hub cannot be reached, is not to be asked, or refuses.
  */
 export async function fetchFiles(

@@ -133,7 +133,7 @@ async function find(path: string): Promise<FoundLock | undefined> {
   }
 }
 
-/** A text that is no lock's, such as one being written this moment, gives a holder that is never known to be dead. */
+/** A text that is not a lock's, such as one being written this moment, gives a holder that is never known to be dead. */
 function parseHolder(text: string): LockHolder {
   try {
     const { pid, host } = JSON.parse(text) as Partial<LockHolder>;

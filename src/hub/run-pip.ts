@@ -8,9 +8,9 @@ const hasGroups = process.platform !== "win32";
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Runs `python3 -m pip` with its temporary files in the folder `work`. When this process ends or is told to, pip is killed and that folder removed.
+ * Runs `python3 -m pip` with its temporary files in the folder `work`. When this process ends or is asked to, pip is killed and that folder removed.
  *
- * @throws PrunelabError that says what is missing: Python, pip, the network, the package, or room on the disk.
+ * @throws PrunelabError that says what is missing: Python, pip, the network, the package, or disk space.
  */
 export async function runPip(args: readonly string[], work: string): Promise<void> {
   for (const python of pythons) {

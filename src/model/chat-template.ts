@@ -36,7 +36,7 @@ export function readChatTemplate(
           return apply(messages.filter(({ role }) => role !== "system"));
         } catch (error) {
           throw new PrunelabError(
-            `the chat template cannot be applied: ${messageOf(error)}; score without it or mend tokenizer_config.json`,
+            `the chat template cannot be applied: ${messageOf(error)}; score without it or fix tokenizer_config.json`,
             { cause: error },
           );
         }

@@ -226,8 +226,8 @@ function groupByEnd(requests: readonly GenerationRequest[], tokenizer: Tokenizer
     { until: readonly string[]; maxNewTokens: number; prompts: number[][]; indices: number[] }
   >();
   for (const [index, { context, until, maxNewTokens = defaultMaxNewTokens }] of requests.entries()) {
-    const room = maxLength - maxNewTokens;
-    if (!(Number.isInteger(maxNewTokens) && maxNewTokens > 0 && room > 0)) {
+    const space = maxLength - maxNewTokens;
+    if (!(Number.isInteger(maxNewTokens) && maxNewTokens > 0 && space > 0)) {
       throw new PrunelabError(
         `maxNewTokens must be an integer from 1 to ${maxLength - 1}, as the model sees ${maxLength} tokens: ${maxNewTokens}`,
       );
@@ -235,7 +235,7 @@ function groupByEnd(requests: readonly GenerationRequest[], tokenizer: Tokenizer
     const key = JSON.stringify([until, maxNewTokens]);
     const group = groups.get(key) ?? { until, maxNewTokens, prompts: [], indices: [] };
     groups.set(key, group);
-    group.prompts.push(encodePrompt(tokenizer, context).slice(-room));
+    group.prompts.push(encodePrompt(tokenizer, context).slice(-space));
     group.indices.push(index);
   }
   return groups.values();

@@ -45,7 +45,7 @@ export interface SessionOptions {
  * Opens a graph, which has no bfloat16 or float16 in it: ONNX Runtime's CPU kernels have no matrix product of those on x86. What another device
  * cannot run falls to the CPU.
  *
- * @throws PrunelabError where the device is unknown or not there.
+ * @throws PrunelabError if the device is unknown or not there.
  */
 export async function openSession(
   graph: Uint8Array,

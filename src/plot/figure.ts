@@ -137,7 +137,7 @@ export function makeFigure({
   };
 }
 
-/** As texts at fixed places: without a browser plotly cannot see how much room the axes' labels take. */
+/** As texts at fixed places: without a browser plotly cannot see how much space the axes' labels take. */
 function axisTitles(x: string, y: string, left: number): object[] {
   const common = { showarrow: false };
   const below = { xref: "paper", x: 0.5, yref: "paper", y: 0, yanchor: "top", yshift: -26 };
@@ -151,9 +151,9 @@ function axisTitles(x: string, y: string, left: number): object[] {
 /** plotly puts a legend's entries into columns of one width where they do not fit into a row. */
 function legendRows(data: readonly object[]): number {
   const widths = data.map((trace) => 50 + textWidth(String((trace as { name?: string }).name ?? ""), TEXT_SIZE));
-  const room = WIDTH - 2 * PADDING;
-  if (widths.reduce((sum, width) => sum + width, 0) <= room) return 1;
-  return Math.ceil(data.length / Math.max(1, Math.floor(room / Math.max(...widths))));
+  const space = WIDTH - 2 * PADDING;
+  if (widths.reduce((sum, width) => sum + width, 0) <= space) return 1;
+  return Math.ceil(data.length / Math.max(1, Math.floor(space / Math.max(...widths))));
 }
 
 /** An axis with a faint grid. */

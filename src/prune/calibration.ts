@@ -57,7 +57,7 @@ export interface Calibration {
 /**
  * The windows: texts in a seeded order, joined by blank lines, cut into full windows that each begin with BOS.
  *
- * @throws PrunelabError where a source cannot be read, has too little text, or the numbers make no sense.
+ * @throws PrunelabError if a source cannot be read, has too little text, or the numbers make no sense.
  */
 export async function loadCalibration(checkpoint: Checkpoint, options: CalibrationOptions = {}): Promise<Calibration> {
   const { source = "dolly", windows: count = 64, seed = 0, countBos = true, tokenIds } = options;
@@ -94,7 +94,7 @@ function packWindows(
   { name, share, tokens, bos }: { name: string; share: number; tokens: number; bos: number },
 ): { windows: number[][]; parts: CalibrationPart[] } {
   const windows: number[][] = [];
-  const room = share * (tokens - 1);
+  const space = share * (tokens - 1);
   const parts = new Map<string, { source: string; category: string; texts: number; tokens: number }>();
   let rest: number[] = [];
   let used = 0;
@@ -104,7 +104,7 @@ function packWindows(
     const part = parts.get(category) ?? { source: name, category, texts: 0, tokens: 0 };
     parts.set(category, part);
     part.texts += 1;
-    part.tokens += Math.min(ids.length, room - used);
+    part.tokens += Math.min(ids.length, space - used);
     used += ids.length;
     for (const id of ids) rest.push(id);
     while (rest.length >= tokens - 1 && windows.length < share) {

@@ -31,7 +31,7 @@ export interface WeightHistogramOptions {
 /**
  * Counts the weights in scope, one tensor in memory at a time. Two histograms with the same options have the same bins.
  *
- * @throws PrunelabError where the scope matches nothing, or bins or limit make no sense.
+ * @throws PrunelabError if the scope matches nothing, or bins or limit make no sense.
  */
 export async function weightHistogram(
   checkpoint: Checkpoint,

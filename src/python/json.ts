@@ -134,7 +134,7 @@ function numberText(value: number): string {
   return Number.isInteger(value) ? BigInt(value).toString() : jsonFloat(value);
 }
 
-/** `json` and `repr` differ where the value is no number. */
+/** `json` and `repr` differ if the value is not a number. */
 function jsonFloat(value: number): string {
   if (Number.isNaN(value)) return "NaN";
   return Number.isFinite(value) ? pythonFloat(value) : value < 0 ? "-Infinity" : "Infinity";

@@ -24,7 +24,7 @@ export interface Comparison extends ComparisonData {
 /**
  * Compares two models scored on the same documents: `b` against `a`, e.g. pruned against dense.
  *
- * @throws PrunelabError where they were not scored on the same tasks and documents, or the seed is no integer.
+ * @throws PrunelabError if they were not scored on the same tasks and documents, or the seed is not an integer.
  */
 export function compare(a: Evaluation, b: Evaluation, options: CompareOptions = {}): Comparison {
   const data = compareEvaluations(a, b, options);

@@ -26,7 +26,7 @@ const ownNames = ["columns", "values", "index", "shape", "dtypes", "axis", "size
  * caption, and carries its exact numbers as Frictionless tabular data; frames made from it show themselves as the kernel shows any frame.
  * Its charts, such as `made.plot("").bar()`, are plotly figures, which show themselves too.
  *
- * @throws PrunelabError where danfojs-node is not installed, there are no rows, or a column is unknown or of a name that frames need.
+ * @throws PrunelabError if danfojs-node is not installed, there are no rows, or a column is unknown or of a name that frames need.
  */
 export async function frame(
   rows: readonly object[],
@@ -154,7 +154,7 @@ function decimals(value: number): number {
   return Math.max(0, (mantissa.split(".")[1]?.length ?? 0) - Number(exponent));
 }
 
-/** 2026 is no 2,026. */
+/** A year is 2026, not 2,026. */
 function areYears(name: string, numbers: readonly number[]): boolean {
   if (/^(year|years|jahr|seed|id)$/i.test(name)) return true;
   return numbers.length > 0 && numbers.every((value) => Number.isInteger(value) && value >= 1900 && value <= 2100);

@@ -89,7 +89,7 @@ export async function collectSweep(
 /**
  * Writes `table.csv` and `table.md`, and lm-eval's files as `lm-eval/<recipe>/results_<date>.json` and `samples_<task>_<date>.jsonl`.
  *
- * @throws PrunelabError where the folder cannot be written.
+ * @throws PrunelabError if the folder cannot be written.
  */
 export async function writeCollection(units: readonly Unit[], output: string): Promise<SweepCollection> {
   const collection = await collectSweep(units, { output, onResult: (result) => copyLmEvalFiles(output, result) });

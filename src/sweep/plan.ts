@@ -58,7 +58,7 @@ export interface PlanOptions {
 /**
  * The units of a study, in its own order: models, then methods, then points, then seeds.
  *
- * @throws PrunelabError where the study has a mistake, two units are alike, or a model cannot be opened.
+ * @throws PrunelabError if the study has a mistake, two units are alike, or a model cannot be opened.
  */
 export async function planSweep(study: Study | CheckedStudy, options: PlanOptions = {}): Promise<Unit[]> {
   const { source = "study", checkpoints, ...opening } = options;
@@ -172,7 +172,7 @@ async function digestFiles(sources: readonly string[]): Promise<Map<string, stri
   return new Map(await Promise.all([...paths].map(async (path) => [path, await fileDigest(path)] as const)));
 }
 
-/** @throws PrunelabError where the file cannot be read. */
+/** @throws PrunelabError if the file cannot be read. */
 export async function fileDigest(path: string): Promise<string> {
   const bytes = await readFile(path).catch((error: unknown) => {
     throw asReadError(error, path);
@@ -188,7 +188,7 @@ export function planText(units: readonly Unit[]): string {
 /**
  * Reads a plan file.
  *
- * @throws PrunelabError where it cannot be read, a line is no unit, or another version of Prunelab wrote it.
+ * @throws PrunelabError if it cannot be read, a line is not a unit, or another version of Prunelab wrote it.
  */
 export async function readPlan(path: string): Promise<Unit[]> {
   const text = await readFile(path, "utf8").catch((error: unknown) => {

@@ -31,7 +31,7 @@ const TRIES = 3;
 /**
  * Puts the units that are not done into the queue. A unit that is there already is not added again; with `retry` one that has failed is.
  *
- * @throws PrunelabError where the queue cannot be reached, or bullmq is not installed.
+ * @throws PrunelabError if the queue cannot be reached, or bullmq is not installed.
  */
 export async function pushUnits(
   units: readonly Unit[],
@@ -84,7 +84,7 @@ export interface WorkOptions extends QueueOptions {
 /**
  * Takes units from the queue, one at a time, each in a process of its own, until it is stopped.
  *
- * @throws PrunelabError where the queue cannot be reached at the start; later losses are waited out.
+ * @throws PrunelabError if the queue cannot be reached at the start; later losses are waited out.
  */
 export async function workUnits(options: WorkOptions): Promise<void> {
   const { output, signal, onNotice, onUnit, onProgress, drain = false, lockMs = LOCK_MS } = options;
@@ -219,7 +219,7 @@ interface Job {
 /**
  * BullMQ on the server that the address names. It is an optional peer dependency, and so are its drivers.
  *
- * @throws PrunelabError where the address is none, or a package is missing.
+ * @throws PrunelabError if the address is none, or a package is missing.
  */
 async function loadBullmq(url: string) {
   const protocol = URL.canParse(url) ? new URL(url).protocol : "";
@@ -251,7 +251,7 @@ async function loadBullmq(url: string) {
   }
 }
 
-/** Opens the queue for one piece of work. @throws PrunelabError where it does not answer within REACH_MS. */
+/** Opens the queue for one piece of work. @throws PrunelabError if it does not answer within REACH_MS. */
 async function withQueue<T>(
   name: string,
   { url }: Pick<QueueOptions, "url">,

@@ -104,7 +104,7 @@ export interface SweepStatus {
   readonly damaged: readonly string[];
 }
 
-/** Reads the folder once, whichever engine ran the units. @throws PrunelabError where it cannot be read. */
+/** Reads the folder once, whichever engine ran the units. @throws PrunelabError if it cannot be read. */
 export async function sweepStatus(units: readonly Unit[], folder: string): Promise<SweepStatus> {
   const present = new Set(await listResults(folder));
   const status = { done: [] as Unit[], missing: [] as Unit[], damaged: [] as string[] };

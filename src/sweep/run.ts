@@ -20,7 +20,7 @@ export interface RunSweepOptions extends Omit<RunUnitOptions, "open"> {
  *
  * @param units What `planSweep` gave.
  * @returns All scores, seeds joined, and in `status` what failed and why.
- * @throws PrunelabError where the folder cannot be written; the signal's reason when it was stopped.
+ * @throws PrunelabError if the folder cannot be written; the signal's reason when it was stopped.
  */
 export async function runSweep(
   units: readonly Unit[],

@@ -67,7 +67,7 @@ export const engines: readonly string[] = Object.keys(writers);
 /**
  * A job ready to submit: a script for `sbatch`, or YAML for `kubectl apply`.
  *
- * @throws PrunelabError where the engine is unknown.
+ * @throws PrunelabError if the engine is unknown.
  */
 export function arrayScript(engine: Engine, units: readonly Unit[], options: ScriptOptions): string {
   if (!Object.hasOwn(writers, engine)) {

@@ -144,7 +144,7 @@ export function checkStudy(study: unknown, source = "study"): CheckedStudy {
 /**
  * Reads a study file: YAML, of which JSON is a part.
  *
- * @throws PrunelabError where it cannot be read, is no YAML or no study.
+ * @throws PrunelabError if it cannot be read, is not YAML or not a study.
  */
 export async function readStudy(path: string): Promise<CheckedStudy> {
   const text = await readFile(path, "utf8").catch((error: unknown) => {

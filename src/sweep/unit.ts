@@ -37,7 +37,7 @@ export interface RunUnitOptions {
  * Does one unit, unless its result is there already. Safe to call twice and at the same time on several machines: all write the same result.
  *
  * @returns The result, and whether it was there.
- * @throws PrunelabError where the unit cannot be done; the failure is then on file too, for `status`.
+ * @throws PrunelabError if the unit cannot be done; the failure is then on file too, for `status`.
  */
 export async function runUnit(
   unit: Unit,

@@ -70,7 +70,7 @@ test("takes the first rows of MMLU's dev split for every document", async () => 
   ]);
 });
 
-test("draws from rows that are not scored where the split is not at hand, and says so", async () => {
+test("draws from rows that are not scored where the split is not available, and says so", async () => {
   const goals = Array.from({ length: 40 }, (_, index) => `g${index}`);
   await writePiqa("valid", [...goals, "g0"]);
   const limited = await loadDocuments(piqa!, { folder, locate, limit: 5, numFewshot: 4 });

@@ -38,10 +38,10 @@ export interface ScoredSplit {
 
 /**
  * Finds the rows that examples are drawn from: lm-eval's split (its `fewshot_split`, else training, validation, test) or, where
- * that is not at hand, rows of the scored split that are not scored, the last tenth if need be.
+ * that is not available, rows of the scored split that are not scored, the last tenth if need be.
  *
  * @returns The examples, and the indices of the rows that are scored after some were kept back.
- * @throws PrunelabError where there are fewer rows than examples.
+ * @throws PrunelabError if there are fewer rows than examples.
  */
 export async function loadExamples(
   task: Task,

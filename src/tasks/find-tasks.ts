@@ -49,7 +49,7 @@ export interface FoundTasks {
 /**
  * The tasks of some names, where a group's name stands for all its tasks, and tasks of the user's own.
  *
- * @throws PrunelabError where a name is unknown, with the names nearest to it, or where two tasks have one name.
+ * @throws PrunelabError if a name is unknown, with the names nearest to it, or where two tasks have one name.
  */
 export function findTasks(names: readonly (string | Task)[]): FoundTasks {
   if (names.length === 0) throw new PrunelabError("no task named; name one, such as hellaswag");

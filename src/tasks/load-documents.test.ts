@@ -50,12 +50,12 @@ test("names the place of a document that does not fit its task, where it is scor
   await writeFile(file, line({}) + line({ passage: 7 }));
   await assert.rejects(loadDocuments(boolq, { folder, locate }), {
     name: "PrunelabError",
-    message: `malformed row: ${file} line 2: field "passage" must be a string: 7; mend the row or get the file again`,
+    message: `malformed row: ${file} line 2: field "passage" must be a string: 7; fix the row or get the file again`,
   });
   assert.equal((await loadDocuments(boolq, { folder, locate, limit: 1 })).docs.length, 1);
 });
 
-test("names the place of a label that is no number", async () => {
+test("names the place of a label that is not a number", async () => {
   await mkdir(join(folder, "piqa"), { recursive: true });
   await writeFile(join(folder, "piqa/valid.jsonl"), `${JSON.stringify({ goal: "g", sol1: "a", sol2: "b" })}\n`);
   await writeFile(join(folder, "piqa/valid-labels.lst"), "x\n");

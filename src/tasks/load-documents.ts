@@ -36,7 +36,7 @@ export interface Documents {
 /**
  * What can be said of a selection before any row is read.
  *
- * @throws PrunelabError where its numbers make no sense, or exclude each other.
+ * @throws PrunelabError if its numbers make no sense, or exclude each other.
  */
 export function checkSelection({
   limit = null,
@@ -63,7 +63,7 @@ export function checkSelection({
 /**
  * Reads and checks the documents that a task scores. Rows past the limit are not checked.
  *
- * @throws PrunelabError where a row is malformed, with its file and line, or no source has the rows.
+ * @throws PrunelabError if a row is malformed, with its file and line, or no source has the rows.
  */
 export async function loadDocuments(
   task: Task,

@@ -93,7 +93,7 @@ interface Graphs {
 /**
  * @param tokens Length of the windows, without a prompt's virtual tokens.
  * @param parts Nothing is trained unless given: a teacher.
- * @throws PrunelabError where LoRA's targets match no linear layer.
+ * @throws PrunelabError if LoRA's targets match no linear layer.
  */
 export async function openNetwork(
   checkpoint: Checkpoint,
