@@ -29,7 +29,7 @@ const specialTexts: readonly string[] = [
  * Equal to the published files, vocabulary and merges to the last entry, save one: `<image_soft_token>` is left out,
  * since its id 262,144 lies beyond the text model's embedding.
  *
- * @param metadata By GGUF's own keys, with the tokens as `readGgufTokens` reads them.
+ * @param metadata By GGUF's own keys.
  * @throws PrunelabError when the tokenizer is missing, inconsistent, or of a kind that Gemma 3 does not use.
  */
 export function tokenizerFilesFromGguf(metadata: Readonly<Record<string, unknown>>): TokenizerFiles {

@@ -1,12 +1,11 @@
 /**
- * Reads GGUF files, version 2 and 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md). The header is parsed by
- * `@huggingface/gguf`; every size and offset in it is checked here against the file before anything is allocated.
+ * Reads GGUF files, version 2 and 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md). Every size and offset is checked against the file
+ * before anything is allocated.
  */
-import type { GGUFParseOutput } from "@huggingface/gguf";
-import { messageOf, PrunelabError } from "../errors.ts";
+import { PrunelabError } from "../errors.ts";
 import { type ByteSource, formatBytes } from "./byte-source.ts";
 import { type GgmlType, ggmlTypes } from "./dequantize.ts";
-import { readGgufTokens } from "./gguf-tokens.ts";
+import { readGgufHeader } from "./gguf-header.ts";
 import { float32ToBf16 } from "./half.ts";
 import { elementCount, type TensorInfo } from "./tensor.ts";
 
@@ -26,7 +25,7 @@ export interface GgufTensor extends TensorInfo {
 }
 
 export interface GgufFile {
-  /** By GGUF's own keys; 64-bit numbers as bigint. */
+  /** By GGUF's own keys; 64-bit numbers as bigint. Arrays are decoded when they are first asked for. */
   readonly metadata: Readonly<Record<string, unknown>>;
   /** By GGUF's own names. */
   readonly tensors: ReadonlyMap<string, GgufTensor>;
@@ -56,10 +55,7 @@ export async function readGguf(source: ByteSource): Promise<GgufFile> {
         "needs version 2 or 3, little-endian; convert the model again",
     );
   }
-  const { metadata, tensorInfos, tensorInfoByteRange } = await parse(source);
-  // The parser pads what it reads with zeros, so a file that ends inside its header may have been parsed all the same.
-  const headerEnd = tensorInfoByteRange[1];
-  if (headerEnd > source.byteLength) throw cutOff(where, headerEnd, source.byteLength);
+  const { metadata, tensors: descriptions, end: headerEnd } = await readGgufHeader(source);
   const alignment = Number(metadata["general.alignment"] ?? 32);
   if (!(alignment <= maxAlignment && Number.isInteger(Math.log2(alignment)))) {
     throw corrupt(`has general.alignment ${alignment}, which is not a power of two`);
@@ -67,57 +63,32 @@ export async function readGguf(source: ByteSource): Promise<GgufFile> {
   const dataStart = Math.ceil(headerEnd / alignment) * alignment;
 
   const tensors = new Map<string, GgufTensor>();
-  for (const info of tensorInfos) {
-    const type = ggmlTypes.get(info.dtype);
+  for (const { name, dimensions, type: number, offset } of descriptions) {
+    const type = ggmlTypes.get(number);
     if (!type) {
       throw new PrunelabError(
-        `unsupported ggml type of ${info.name}: ${info.dtype}: ${where}; ` +
+        `unsupported ggml type of ${name}: ${number}: ${where}; ` +
           `use a file of ${[...ggmlTypes.values()].map(({ name }) => name).join(", ")}`,
       );
     }
-    const shape = info.shape.map(Number).reverse();
+    const shape = dimensions.toReversed();
     const row = shape.at(-1) ?? 1;
-    if (shape.length > 4 || row % type.elements !== 0) {
-      throw corrupt(`gives ${info.name} the shape ${shape.join(" × ")}, which no ${type.name} tensor can have`);
+    if (row % type.elements !== 0) {
+      throw corrupt(`gives ${name} the shape ${shape.join(" × ")}, which no ${type.name} tensor can have`);
     }
-    const start = dataStart + Number(info.offset);
+    const start = dataStart + offset;
     const end = start + (elementCount(shape) / type.elements) * type.bytes;
-    if (start % alignment !== 0) throw corrupt(`gives ${info.name} an offset that is not aligned`);
+    if (start % alignment !== 0) throw corrupt(`gives ${name} an offset that is not aligned`);
     if (!(end <= source.byteLength)) throw cutOff(where, end, source.byteLength);
-    if (tensors.has(info.name)) throw corrupt(`names ${info.name} twice`);
-    tensors.set(info.name, { name: info.name, shape, type, source, start, end });
+    if (tensors.has(name)) throw corrupt(`names ${name} twice`);
+    tensors.set(name, { name, shape, type, source, start, end });
   }
   let filled = dataStart;
   for (const { name, start, end } of [...tensors.values()].sort((a, b) => a.start - b.start || a.end - b.end)) {
     if (start < filled) throw corrupt(`lets ${name} overlap the tensor before it`);
     filled = end;
   }
-  if (metadata["tokenizer.ggml.tokens"] !== undefined) {
-    metadata["tokenizer.ggml.tokens"] = readGgufTokens(await source.slice(0, tensorInfoByteRange[0]));
-  }
   return { metadata, tensors };
-}
-
-/** Runs the parser over the source's bytes, handed to it as if they came from an address. */
-async function parse(source: ByteSource): Promise<GGUFParseOutput<{ strict: false }>> {
-  try {
-    const { gguf } = await import("@huggingface/gguf");
-    const parsed = await gguf("https://file.invalid/", {
-      fetch: async (_address, init) => {
-        const range = /^bytes=(\d+)-(\d+)$/.exec(new Headers(init?.headers).get("range") ?? "");
-        const [start, last] = [Number(range?.[1]), Number(range?.[2])];
-        // Without this, the parser would go on reading zeros behind the end of a file that is cut off.
-        if (start >= source.byteLength) throw cutOff(source.name, start + 1, source.byteLength);
-        return new Response(await source.slice(start, Math.min(last + 1, source.byteLength)));
-      },
-    });
-    return parsed as GGUFParseOutput<{ strict: false }>;
-  } catch (error) {
-    if (error instanceof PrunelabError) throw error;
-    throw new PrunelabError(`gguf header is corrupt: ${source.name}: ${messageOf(error)}; download it again`, {
-      cause: error,
-    });
-  }
 }
 
 function cutOff(where: string, needed: number, has: number): PrunelabError {
