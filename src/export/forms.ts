@@ -24,11 +24,16 @@ const bf16: Form = {
     const again = await openCheckpointFile(folder);
     for (const name of checkpoint.tensors.keys()) {
       const [own, other] = [await checkpoint.read(name), await again.read(name)];
-      if (Buffer.compare(Buffer.from(own.data.buffer), Buffer.from(other.data.buffer)) === 0) continue;
+      if (Buffer.compare(bytesOf(own.data), bytesOf(other.data)) === 0) continue;
       throw new PrunelabError(`${join(folder, "model.safetensors")} is not what was written: ${name}; write it again`);
     }
   },
 };
+
+/** A pruned tensor's numbers may be a part of a larger buffer. */
+function bytesOf({ buffer, byteOffset, byteLength }: Uint16Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
 
 /** In the order of the help. */
 export const exportForms: readonly Form[] = [bf16, onnxFp32];
