@@ -1,10 +1,9 @@
 /** Writes a file so that no half-written one is ever seen under its final name. */
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { access, constants, type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { messageOf, PrunelabError } from "../errors.ts";
-
-let created = 0;
 
 const adviceByCode: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full; free some space and run again",
@@ -37,12 +36,11 @@ export function asWriteError(error: unknown, path: string): unknown {
  * @throws PrunelabError when the disk is full, the folder is not writable, and the like; an error of `fill`'s own passes through.
  */
 export async function createFileAtomic(path: string, fill: (handle: FileHandle) => Promise<void>): Promise<void> {
-  const temporary = `${path}.${process.pid}-${++created}.tmp`;
+  // Not by pid: containers that share a folder may all have the same one.
+  const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
   let handle: FileHandle | undefined;
   try {
     makeFolder(dirname(path));
-    // "wx": a temporary left by a dead process that had our pid is not ours to trust, and is removed first.
-    await rm(temporary, { force: true });
     handle = await open(temporary, "wx+");
     await fill(handle);
     await handle.sync();

@@ -30,6 +30,8 @@ interface FoundLock {
 
 const pollMs = 100;
 const signOfLifeMs = 10_000;
+/** Network file systems may show a touch a minute late (NFS: acregmax). */
+const staleMs = 180_000;
 /** Taking over is a few system calls; a mark of it that is older was left by a process killed within them. */
 const takeoverMs = 10_000;
 
@@ -39,9 +41,9 @@ let taken = 0;
 
 /**
  * Runs `work` while no other `withLock` of this path runs, in this process or another. The lock is the file `<path>.lock`; it says who holds
- * it, and `work` keeps touching it, so `work` must not block the event loop for the better part of a minute.
+ * it, and `work` keeps touching it, so `work` must not block the event loop for minutes.
  *
- * A lock is taken over when its process is dead, or when the file has not been touched for a minute of our watching (its host is another, a
+ * A lock is taken over when its process is dead, or when the file has not been touched for three minutes of our watching (its host is another, a
  * container that is gone, or its process number was given to some other program).
  *
  * @throws PrunelabError when the folder is not writable; errors of `work` and `onWait` pass through.
@@ -60,7 +62,7 @@ export async function withLock<T>(path: string, work: () => Promise<T>, options:
   queues.set(lockPath, turn);
   await before;
   try {
-    const text = await acquire(lockPath, onWait, options.staleAfterMs ?? 60_000);
+    const text = await acquire(lockPath, onWait, options.staleAfterMs ?? staleMs);
     const signOfLife = setInterval(() => void touch(lockPath), signOfLifeMs);
     signOfLife.unref();
     try {
