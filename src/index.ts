@@ -57,6 +57,7 @@ export {
   collectSweep,
   type SweepCollection,
   type SweepRow as SweepScore,
+  sweepLines,
   sweepSeries,
   sweepTable,
 } from "./sweep/collect.ts";

@@ -3,7 +3,8 @@ import { writeFileAtomic } from "../../src/base/atomic.ts";
 import { duration } from "../../src/base/duration.ts";
 import { PrunelabError } from "../../src/errors.ts";
 import { sweepFigure } from "../../src/plot/line-figure.ts";
-import { sweepSeries, sweepTable, writeCollection } from "../../src/sweep/collect.ts";
+import { plainText } from "../../src/report/document.ts";
+import { type SweepRow, sweepLines, tableOf, writeCollection } from "../../src/sweep/collect.ts";
 import { estimateMinutes } from "../../src/sweep/cost.ts";
 import { planSweep, planText, readPlan, type Unit, unitName } from "../../src/sweep/plan.ts";
 import { hidePassword, pushUnits, workUnits } from "../../src/sweep/queue.ts";
@@ -57,7 +58,7 @@ others.`,
     const { rows, status } = await runSweep(units, { output: values.output, onProgress, onNotice: note, onUnit });
     finish();
     if (status.done.length < units.length) process.exitCode = 1;
-    return { text: `${sweepTable(rows)}${statusText(status)}`, json: { rows, ...counts(status) } };
+    return { text: `${tableText(rows)}${statusText(status)}`, json: { rows, ...counts(status) } };
   },
 });
 
@@ -225,10 +226,9 @@ What is missing is said, and makes exit code 1.`,
     const units = await planOf(operands);
     const { rows, status: found, processors } = await writeCollection(units, values.output);
     for (const { task, metric } of pairs(rows)) {
-      const series = sweepSeries(rows, { task, metric });
-      if (series.length === 0) continue;
-      const isLogarithmic = metric.endsWith("perplexity");
-      const figure = sweepFigure({ title: `${task}: ${metric}`, series, unit: metric, isLogarithmic });
+      const lines = sweepLines(rows, { task, metric });
+      if (lines.series.length === 0) continue;
+      const figure = sweepFigure({ title: `${task}: ${metric}`, chosen: 0.5, ...lines });
       await writeFileAtomic(`${values.output}/${task}-${metric}.svg`, await figure.svg());
     }
     if (processors.length > 1) {
@@ -237,7 +237,7 @@ What is missing is said, and makes exit code 1.`,
       );
     }
     if (found.done.length < units.length) process.exitCode = 1;
-    return { text: `${sweepTable(rows)}${statusText(found)}${values.output}`, json: { rows, ...counts(found) } };
+    return { text: `${tableText(rows)}${statusText(found)}${values.output}`, json: { rows, ...counts(found) } };
   },
 });
 
@@ -307,6 +307,10 @@ function addressOf(given: string | undefined): string {
 async function costLine(units: readonly Unit[], folder: string): Promise<string> {
   const { minutes, basis } = await estimateMinutes(units, folder);
   return `${units.length} units; ${minutes === undefined ? basis : `about ${duration(60 * minutes)} one after another, ${basis}`}`;
+}
+
+function tableText(rows: readonly SweepRow[]): string {
+  return rows.length === 0 ? "" : `${plainText([{ table: tableOf(rows) }])}\n\n`;
 }
 
 type Status = Awaited<ReturnType<typeof sweepStatus>>;

@@ -3,6 +3,7 @@
 import type { DataFrame } from "danfojs-node";
 import { display } from "../base/display-name.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
+import { csvText } from "./csv.ts";
 import { type Block, html, markdown, plainText, type Table } from "./document.ts";
 import { installPlot } from "./frame-plot.ts";
 
@@ -87,11 +88,7 @@ export function frameMarkdown(frame: DataFrame): string {
 /** A frame as CSV (RFC 4180) with a header line; numbers have all their digits, missing values are empty. */
 export function frameCsv(frame: DataFrame): string {
   // danfojs' own toCSV quotes nothing, so that a comma in a name would become a column.
-  const field = (value: unknown) => {
-    const text = value === null || value === undefined ? "" : String(value);
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return [frame.columns, ...rowsOf(frame)].map((row) => `${row.map(field).join(",")}\r\n`).join("");
+  return csvText(frame.columns, rowsOf(frame));
 }
 
 /** Frictionless' tabular data resource, which carries numbers with all their digits. */

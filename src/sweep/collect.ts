@@ -3,7 +3,9 @@ import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { asWriteError, prepareFolder, writeFileAtomic } from "../base/atomic.ts";
 import type { ScoreRow } from "../evaluate/score-rows.ts";
-import type { LineSeries } from "../plot/line-figure.ts";
+import type { LineFigureOptions, LineSeries } from "../plot/line-figure.ts";
+import { csvText } from "../report/csv.ts";
+import { markdown, type Table } from "../report/document.ts";
 import type { Unit } from "./plan.ts";
 import { readResult, type SweepStatus, sweepStatus, type UnitResult } from "./results.ts";
 
@@ -93,7 +95,7 @@ export async function collectSweep(
  */
 export async function writeCollection(units: readonly Unit[], output: string): Promise<SweepCollection> {
   const collection = await collectSweep(units, { output, onResult: (result) => copyLmEvalFiles(output, result) });
-  await writeFileAtomic(join(output, "table.csv"), csv(collection.rows));
+  await writeFileAtomic(join(output, "table.csv"), csvOf(collection.rows));
   await writeFileAtomic(join(output, "table.md"), sweepTable(collection.rows));
   return collection;
 }
@@ -122,62 +124,35 @@ function folderName({ model, method, sparsity, pattern, seed, id, recipe }: Unit
     : text.replaceAll("/", "__").replaceAll(":", "of");
 }
 
-/** The rows as a Markdown table: shares in percent, the spread over seeds behind ±. */
+/** The rows as a Markdown table: shares in percent, the spread over seeds behind ±, or the interval of a single seed in brackets. */
 export function sweepTable(rows: readonly SweepRow[]): string {
-  const lines = rows.map((row) => {
-    const isShare = row.metric.startsWith("acc") || row.metric === "exact_match";
-    const number = (value: number) => (isShare ? (100 * value).toFixed(2) : value.toFixed(3));
-    const around =
-      row.spread === null
-        ? row.low === null || row.high === null
-          ? ""
-          : ` [${number(row.low)}, ${number(row.high)}]`
-        : ` ± ${number(row.spread)}`;
-    const share = row.sparsity === null ? "" : `${Number((100 * row.sparsity).toFixed(2))} %`;
-    const metric = row.metric + (isShare ? " (%)" : "");
-    return [
-      row.model,
-      row.method,
-      share,
-      row.pattern ?? "",
-      row.task,
-      metric,
-      number(row.score) + around,
-      row.seeds,
-      row.n,
-    ];
-  });
-  const header = ["model", "method", "sparsity", "pattern", "task", "metric", "score", "seeds", "n"];
-  const right = new Set(["sparsity", "score", "seeds", "n"]);
-  return [header, header.map((name) => (right.has(name) ? "---:" : "---")), ...lines]
-    .map((cells) => `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|")).join(" | ")} |\n`)
-    .join("");
+  return `${markdown([{ table: tableOf(rows) }])}\n`;
 }
 
-function csv(rows: readonly SweepRow[]): string {
-  const names = [
-    "model",
-    "method",
-    "sparsity",
-    "pattern",
-    "task",
-    "shots",
-    "metric",
-    "seeds",
-    "n",
-    "score",
-    "spread",
-    "low",
-    "high",
-    "note",
-  ] as const;
-  const quote = (value: unknown) => {
-    const text = String(value ?? "");
-    return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+/** The same for a document. */
+export function tableOf(rows: readonly SweepRow[]): Table {
+  const columns = ["model", "method", "sparsity", "pattern", "task", "metric", "score", "seeds", "n"];
+  return {
+    header: columns,
+    textColumns: [0, 1, 3, 4, 5],
+    rows: rows.map(({ model, method, sparsity, pattern, task, metric, score, spread, low, high, seeds, n }) => {
+      const number = (value: number) => (isShare(metric) ? (100 * value).toFixed(2) : value.toFixed(3));
+      const interval = low === null || high === null ? "" : ` [${number(low)}, ${number(high)}]`;
+      const around = spread === null ? interval : ` ± ${number(spread)}`;
+      const share = sparsity === null ? "" : `${Number((100 * sparsity).toFixed(2))} %`;
+      const measure = metric + (isShare(metric) ? " (%)" : "");
+      return [model, method, share, pattern ?? "", task, measure, number(score) + around, `${seeds}`, `${n}`];
+    }),
   };
-  return [names.join(","), ...rows.map((row) => names.map((name) => quote(row[name])).join(","))]
-    .map((line) => `${line}\n`)
-    .join("");
+}
+
+function csvOf(rows: readonly SweepRow[]): string {
+  const columns = ["model", "method", "sparsity", "pattern", "task", "shots", "metric", "seeds", "n", "score"] as const;
+  const all = [...columns, "spread", "low", "high", "note"] as const;
+  return csvText(
+    all,
+    rows.map((row) => all.map((name) => row[name])),
+  );
 }
 
 /**
@@ -211,7 +186,45 @@ export function sweepSeries(
   }));
 }
 
-function mean(values: readonly number[]): number {
+/**
+ * The same with what `sweepFigure` has to know beside: shares in percent, perplexities on a logarithmic axis, and in `notes` how many of what, and
+ * what the whiskers are.
+ */
+export function sweepLines(
+  rows: readonly SweepRow[],
+  { task, metric }: { readonly task: string; readonly metric: string },
+): Required<Pick<LineFigureOptions, "series" | "unit" | "isLogarithmic" | "notes">> {
+  const own = rows.filter((row) => row.task === task && row.metric === metric);
+  const scale = isShare(metric) ? 100 : 1;
+  const scaled = (value: number | null | undefined) => (value === null || value === undefined ? null : scale * value);
+  const series = sweepSeries(own, { task, metric }).map(({ name, points }) => ({
+    name,
+    points: points.map(({ x, value, low, high }) => ({
+      x,
+      value: scale * value,
+      low: scaled(low),
+      high: scaled(high),
+    })),
+  }));
+  const [first] = own;
+  const seeds = Math.max(0, ...own.map((row) => row.seeds));
+  const isPerplexity = metric.endsWith("perplexity");
+  const counted = task === "wikitext2" ? "windows of 2,048 tokens" : `documents, ${first?.shots ?? 0} shots`;
+  const whiskers =
+    seeds > 1 ? `standard deviation over ${seeds} seeds (of the dense model, 95 % interval)` : "95 % interval";
+  return {
+    series,
+    unit: isShare(metric) ? `${metric} (% of the documents)` : isPerplexity ? `${metric} (log scale)` : metric,
+    isLogarithmic: isPerplexity,
+    notes: `n = ${first?.n ?? 0} ${counted}; whiskers: ${whiskers}`,
+  };
+}
+
+function isShare(metric: string): boolean {
+  return metric.startsWith("acc") || metric === "exact_match";
+}
+
+export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 

@@ -1,4 +1,5 @@
 /** About how long a plan takes: from its finished units, else from what was measured once. */
+import { mean } from "./collect.ts";
 import type { Unit } from "./plan.ts";
 import { readResult, sweepStatus } from "./results.ts";
 
@@ -28,7 +29,6 @@ export async function estimateMinutes(
     const result = await readResult(folder, id);
     if (typeof result === "object") seconds.set(method, [...(seconds.get(method) ?? []), result.seconds.total]);
   }
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const all = [...seconds.values()].flat();
   const finished = new Set(done.map(({ id }) => id));
   const open = units.filter(({ id }) => !finished.has(id));

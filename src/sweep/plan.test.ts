@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
+import { parse } from "yaml";
 import { tinyModel } from "../base/testing.test-helper.ts";
 import { openCheckpoint } from "../hub/open-checkpoint.ts";
 import { prune } from "../prune/prune.ts";
 import { sparsityReport } from "../prune/sparsity.ts";
-import { collectSweep, type SweepRow, sweepSeries, sweepTable, writeCollection } from "./collect.ts";
+import { collectSweep, type SweepRow, sweepLines, sweepSeries, sweepTable, writeCollection } from "./collect.ts";
 import { estimateMinutes } from "./cost.ts";
 import { planSweep, planText, readPlan, type Unit, unitName } from "./plan.ts";
 import { hidePassword, pushUnits } from "./queue.ts";
@@ -333,6 +334,9 @@ it("a failed try is forgotten by a later result, and a running mark that is old 
     ["no memory"],
   );
   const mark = join(place, "results", `${unit!.id}.running.json`);
+  // Of this host, and gone: no process has the highest number.
+  await writeFile(mark, JSON.stringify({ host: hostname(), pid: 2 ** 31 - 1, since: "now" }));
+  assert.equal((await sweepStatus([unit!], place)).running.length, 0);
   await writeFile(mark, JSON.stringify({ host: "far", since: "now" }));
   assert.deepEqual(
     (await sweepStatus([unit!], place)).running.map(({ host }) => host),
@@ -378,6 +382,30 @@ it("a script's array holds every unit once, whatever their number", async () => 
   );
 });
 
+it("a script names its job as every engine allows, and quotes a folder with spaces", async () => {
+  const [unit] = await planSweep({ ...study, sparsities: [0.5], seeds: [0] });
+  const place = { plan: "plan.jsonl", output: "my study" };
+  assert.throws(() => arrayScript("kubernetes", [unit!], { ...place, name: "My Study" }), /not a job's name: My Study/);
+  const text = arrayScript("slurm", [unit!], place);
+  assert.ok(text.includes('#SBATCH --output="my study/logs/%A_%a.log"') && text.includes("--output 'my study'"));
+});
+
+it("Kubernetes' job has what the server asks for beyond the schema", async () => {
+  const units = await planSweep(study);
+  const { kind, spec } = parse(arrayScript("kubernetes", units, { plan: "plan.jsonl", output: "study" }));
+  assert.deepEqual([kind, spec.completionMode, spec.completions], ["Job", "Indexed", units.length]);
+  // Per-index retries need Indexed; a failure policy needs Never; a rule names a container that is there.
+  assert.equal(spec.template.spec.restartPolicy, "Never");
+  assert.ok(spec.backoffLimitPerIndex > 0 && spec.maxFailedIndexes <= spec.completions);
+  const [never, disrupted] = spec.podFailurePolicy.rules;
+  assert.deepEqual(never.onExitCodes, {
+    containerName: spec.template.spec.containers[0].name,
+    operator: "In",
+    values: [64],
+  });
+  assert.deepEqual([never.action, disrupted.action], ["FailIndex", "Ignore"]);
+});
+
 it("a queue's password is hidden in every spelling", () => {
   const url = "redis://user:s%40cr%3Aet@host:6379/0";
   assert.equal(hidePassword(url, url), "redis://user:***@host:6379/0");
@@ -389,6 +417,12 @@ it("a queue that is none or cannot be reached is a sentence without the password
   const [unit] = await planSweep({ ...study, sparsities: [0.5], seeds: [0] });
   const push = (url: string) => pushUnits([unit!], { url, output: join(folder, "queue") });
   await assert.rejects(push("http://host"), /^PrunelabError: not a queue's address: http:\/\/host; give redis:/);
+  await mkdir(join(folder, "damaged-queue"));
+  await writeFile(join(folder, "damaged-queue", "queue.json"), "{}");
+  await assert.rejects(
+    pushUnits([unit!], { url: "redis://127.0.0.1:1", output: join(folder, "damaged-queue") }),
+    /^PrunelabError: no queue's name in .*queue\.json; remove the file/,
+  );
   await assert.rejects(push("redis://:secret@127.0.0.1:1"), (error: Error) => {
     assert.match(error.message, /cannot reach the queue: redis:\/\/:\*\*\*@127\.0\.0\.1:1: .*ECONNREFUSED/);
     return !error.message.includes("secret");
@@ -426,6 +460,36 @@ it("lines for a figure have the dense model at 0, and the spread as whiskers", (
       ],
     },
   ]);
+});
+
+it("what a figure needs: shares in percent, perplexities on a logarithmic axis, and what the whiskers are", () => {
+  const row = { model: "m", pattern: null, shots: 0, note: "" };
+  const rows: SweepRow[] = [
+    {
+      ...{ ...row, method: "dense", sparsity: 0, task: "hellaswag", metric: "acc", seeds: 1, n: 200 },
+      ...{ score: 0.4, spread: null, low: 0.2, high: 0.6 },
+    },
+    {
+      ...{ ...row, method: "wanda", sparsity: 0.5, task: "hellaswag", metric: "acc", seeds: 2, n: 200 },
+      ...{ score: 0.25, spread: 0.125, low: null, high: null },
+    },
+    {
+      ...{ ...row, method: "wanda", sparsity: 0.5, task: "wikitext2", metric: "perplexity", seeds: 1, n: 8 },
+      ...{ score: 36, spread: null, low: 30, high: 42 },
+    },
+  ];
+  const acc = sweepLines(rows, { task: "hellaswag", metric: "acc" });
+  assert.deepEqual(acc.series[0]!.points, [
+    { x: 0, value: 40, low: 20, high: 60 },
+    { x: 0.5, value: 25, low: 12.5, high: 37.5 },
+  ]);
+  assert.deepEqual([acc.unit, acc.isLogarithmic], ["acc (% of the documents)", false]);
+  assert.match(acc.notes, /^n = 200 documents, 0 shots; whiskers: standard deviation over 2 seeds/);
+  const perplexity = sweepLines(rows, { task: "wikitext2", metric: "perplexity" });
+  assert.deepEqual(perplexity.series[0]!.points, [{ x: 0.5, value: 36, low: 30, high: 42 }]);
+  assert.equal(perplexity.isLogarithmic, true);
+  assert.equal(perplexity.notes, "n = 8 windows of 2,048 tokens; whiskers: 95 % interval");
+  assert.deepEqual(sweepLines(rows, { task: "piqa", metric: "acc" }).series, []);
 });
 
 it("collects nothing from a folder that is not there", async () => {

@@ -6,8 +6,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Queue } from "bullmq";
 import { writeFileAtomic } from "../base/atomic.ts";
+import { parseJsonObject } from "../base/json.ts";
 import { builtFile } from "../base/package-root.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
+import { withLock } from "../hub/lock.ts";
 import { planText, readPlan, type Unit } from "./plan.ts";
 import { sweepStatus } from "./results.ts";
 import { exitCodes, type UnitOrder, type UnitReport } from "./unit-process.ts";
@@ -42,8 +44,11 @@ export async function pushUnits(
   for (const line of damaged) onNotice?.(`${line}; the unit is done again`);
   const finished = new Set(done.map(({ id }) => id));
   const open = units.filter(({ id }) => !finished.has(id));
-  await keepPlan(units, output);
-  const name = await queueName(units, output);
+  // One push at a time: of two, one would lose the other's units or queue.
+  const name = await withLock(planPath(output), async () => {
+    await keepPlan(units, output);
+    return (await readName(output)) ?? (await newName(units, output));
+  });
   return await withQueue(name, options, async (queue) => {
     let added = 0;
     // In parts: one command of 10,000 jobs would block a Redis that others use.
@@ -191,23 +196,32 @@ async function keepPlan(units: readonly Unit[], output: string): Promise<void> {
   await writeFileAtomic(path, planText([...units, ...known.filter(({ id }) => !ids.has(id))]));
 }
 
+const namePath = (output: string): string => join(output, "queue.json");
+
 /** A queue for each folder: two studies in one Redis do not mix. */
-async function queueName(units: readonly Unit[], output: string): Promise<string> {
-  const path = join(output, "queue.json");
-  if (existsSync(path)) return (JSON.parse(await readFile(path, "utf8")) as { name: string }).name;
+async function newName(units: readonly Unit[], output: string): Promise<string> {
   const name = `prunelab-${units[0]!.id.slice(1, 9)}-${Date.now().toString(36)}`;
-  await writeFileAtomic(path, `${JSON.stringify({ name })}\n`);
+  await writeFileAtomic(namePath(output), `${JSON.stringify({ name })}\n`);
+  return name;
+}
+
+/** undefined where nothing was pushed yet. @throws PrunelabError where the file is damaged. */
+async function readName(output: string): Promise<string | undefined> {
+  const path = namePath(output);
+  if (!existsSync(path)) return undefined;
+  const { name } = parseJsonObject(await readFile(path, "utf8"), path);
+  if (typeof name !== "string") throw new PrunelabError(`no queue's name in ${path}; remove the file and push again`);
   return name;
 }
 
 async function waitForName({ output, signal, onNotice }: WorkOptions): Promise<string | undefined> {
-  const path = join(output, "queue.json");
-  for (let tries = 0; !existsSync(path); tries++) {
+  for (let tries = 0; ; tries++) {
+    const name = await readName(output);
+    if (name !== undefined) return name;
     if (tries === 0) onNotice?.(`nothing was pushed for ${output} yet; waiting for it`);
     await sleep(1_000, undefined, signal ? { signal } : {}).catch(() => {});
     if (signal?.aborted) return undefined;
   }
-  return (JSON.parse(await readFile(path, "utf8")) as { name: string }).name;
 }
 
 interface Job {

@@ -142,12 +142,22 @@ async function readMark(folder: string, id: string): Promise<{ host: string; sin
     () => Number.POSITIVE_INFINITY,
   );
   if (age > STALE_MS) return undefined;
-  const { host, since } = parseOr<{ host?: string; since?: string }>(await readOptional(path), {});
+  const { host, pid, since } = parseOr<{ host?: string; pid?: number; since?: string }>(await readOptional(path), {});
+  if (host === hostname() && pid !== undefined && !isAlive(pid)) return undefined;
   return { host: host ?? "unknown", since: since ?? "" };
 }
 
 async function readFailure(folder: string, id: string): Promise<UnitFailure | undefined> {
   return parseOr<UnitFailure | undefined>(await readOptional(failurePath(folder, id)), undefined);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
 }
 
 function parseOr<T>(text: string | undefined, otherwise: T): T {

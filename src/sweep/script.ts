@@ -73,9 +73,16 @@ export function arrayScript(engine: Engine, units: readonly Unit[], options: Scr
   if (!Object.hasOwn(writers, engine)) {
     throw new PrunelabError(`unknown engine: ${engine}; choose one of ${engines.join(", ")}`);
   }
+  const { name = "prunelab" } = options;
+  // Kubernetes takes no other (RFC 1123), and no shell has to quote it.
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) {
+    throw new PrunelabError(
+      `not a job's name: ${name}; give up to 63 small letters, digits and -, a letter or digit first and last`,
+    );
+  }
   const pack = options.pack ?? Math.ceil(units.length / MAX_ARRAY);
   const tasks = Math.ceil(units.length / pack);
-  const { plan, output, name = "prunelab", parallel = 16, cpus = 2, memory = 8, minutes = 60 * pack } = options;
+  const { plan, output, parallel = 16, cpus = 2, memory = 8, minutes = 60 * pack } = options;
   const { program = "npx prunelab", image = "prunelab:latest", claim = "prunelab", mount = "/study" } = options;
   const command = ["sweep", "unit", plan, "--output", output, ...(pack > 1 ? ["--pack", String(pack)] : [])];
   return writers[engine]({
@@ -105,8 +112,8 @@ function slurmScript({ program, name, tasks, parallel, cpus, memory, minutes, ou
 #SBATCH --time=${minutes}
 #SBATCH --requeue
 #SBATCH --open-mode=append
-#SBATCH --output=${output}/logs/%A_%a.log
-# Submit from the folder where prunelab is installed: mkdir -p ${output}/logs && sbatch this-file
+#SBATCH --output=${/\s/.test(output) ? `"${output}/logs/%A_%a.log"` : `${output}/logs/%A_%a.log`}
+# Submit from the folder where prunelab is installed: mkdir -p ${quote(`${output}/logs`)} && sbatch this-file
 # Submitting again is safe: a unit that is done ends at once.
 export PRUNELAB_THREADS="\${SLURM_CPUS_PER_TASK:-${cpus}}"
 ${program} ${command.map(quote).join(" ")}
