@@ -1,4 +1,7 @@
 /** Runs with their outputs as one HTML page that needs nothing else and runs no script. */
+import { Marked } from "marked";
+import { type DefaultTreeAdapterTypes, parseFragment, serialize } from "parse5";
+import { duration } from "../../src/base/duration.ts";
 import { escapeMarkup } from "../../src/base/escape-markup.ts";
 import { type CodeCell, hasTag, isCode, isObject, type Json, type Notebook, type Output } from "./notebook.ts";
 import { INJECTED_TAG } from "./parameters.ts";
@@ -13,8 +16,7 @@ export interface ShownNotebook extends ReportedNotebook {
 const IMAGE_TYPES = ["image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp"] as const;
 
 /** No script, no address outside the page; what a cell displays is not trusted with more. */
-const POLICY =
-  "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-src 'self' about:; base-uri 'none'; form-action 'none'";
+const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 const STYLE = `
 :root { color-scheme: light dark; --edge: #8884; --soft: #8882; --bad: #c62828; --good: #2e7d32; }
@@ -28,8 +30,11 @@ pre { font: 13px/1.45 ui-monospace, monospace; white-space: pre-wrap; overflow-w
 .failed > header, .timeout > header, .lost > header, .stopped > header, .error { color: var(--bad); }
 .passed > header b { color: var(--good); }
 img { max-width: 100%; background: #fff; }
-iframe { width: 100%; border: 0; background: #fff; resize: vertical; }
-.text { white-space: pre-wrap; }
+.html { overflow-x: auto; }
+table { border-collapse: collapse; }
+.text td, .text th { padding: .1rem .5rem; border: 1px solid var(--edge); }
+.text pre { padding: .6rem .8rem; background: var(--soft); }
+@media print { body { max-width: none; margin: 0; } .cell { overflow: visible; } .html { overflow: visible; } }
 nav td { padding: 0 1rem 0 0; }`;
 
 export function toHtml(shown: readonly ShownNotebook[]): string {
@@ -54,7 +59,7 @@ ${sections.join("\n")}
 function verdict({ result, problem }: ReportedNotebook): string {
   if (problem !== undefined) return problem;
   if (!result) return "not run";
-  return `${result.failure ?? "passed"}, ${result.started}, ${seconds(result.durationMs)}`;
+  return `${result.failure ?? "passed"}, ${moment(result.started)}, ${duration(result.durationMs / 1000)}`;
 }
 
 function cells({ notebook, result }: ShownNotebook): string {
@@ -71,10 +76,10 @@ function codeCell(cell: CodeCell, result: CellResult | undefined): string {
   const status = result?.status ?? "not run";
   const words = [
     `cell ${result?.number ?? ""}`,
-    result?.origin === "reused" ? `not run again; as it ran at ${result.started}` : undefined,
+    result?.origin === "reused" ? `not run again; as it ran at ${moment(result.started)}` : undefined,
     result?.origin === "rerun" ? "run again for what it makes" : undefined,
     hasTag(cell, INJECTED_TAG) ? "parameters of this run" : undefined,
-    result?.durationMs === undefined ? undefined : seconds(result.durationMs),
+    result?.durationMs === undefined ? undefined : duration(result.durationMs / 1000),
     result?.peakMemoryBytes === undefined ? undefined : `${(result.peakMemoryBytes / 1e6).toFixed(0)} MB`,
   ].filter((word) => word !== undefined);
   const outputs = cell.outputs.map((output) => `<div class="output">${outputHtml(output)}</div>`).join("");
@@ -102,32 +107,42 @@ function dataHtml(data: Json): string {
       type === "image/svg+xml" ? Buffer.from(value).toString("base64") : value.replace(/[^A-Za-z0-9+/=]/g, "");
     return `<img alt="${escapeMarkup(data["text/plain"] ?? "output")}" src="data:${type};base64,${base64}">`;
   }
-  if (typeof data["text/html"] === "string") return frame(data["text/html"]);
+  if (typeof data["text/html"] === "string") return apart(data["text/html"]);
   if (typeof data["text/markdown"] === "string") return `<div class="text">${markdown(data["text/markdown"])}</div>`;
   if (typeof data["text/plain"] === "string") return `<pre>${plain(data["text/plain"])}</pre>`;
   return `<pre>(${escapeMarkup(Object.keys(data).join(", "))})</pre>`;
 }
 
-/** In a frame of its own: markup that is left open must not swallow the cells behind it. */
-function frame(html: string): string {
-  const lines = (html.match(/<(?:tr|p|li|br|div|h\d)\b/gi)?.length ?? 0) + html.split("\n").length / 4;
-  const height = Math.min(600, 60 + Math.round(26 * lines));
-  const style =
-    "<style>body{font:14px system-ui,sans-serif}table{border-collapse:collapse}td,th{padding:2px 8px}</style>";
-  return `<iframe sandbox style="height:${height}px" srcdoc="${escapeMarkup(style + html)}"></iframe>`;
+/** What a page would load or obey if it ran or named other pages; the policy forbids it too. */
+const UNWANTED = new Set(["script", "meta", "base", "link", "iframe", "object", "embed", "form"]);
+
+/**
+ * In a shadow tree of its own: as high as it is, while its styles reach nothing else. Parsed and written again, so that markup that is left open
+ * does not swallow the cells after it.
+ */
+function apart(html: string): string {
+  const fragment = parseFragment(html);
+  removeUnwanted(fragment);
+  const style = "<style>table{border-collapse:collapse}td,th{padding:2px 8px}img{max-width:100%}</style>";
+  return `<div class="html"><template shadowrootmode="open">${style}${serialize(fragment)}</template></div>`;
 }
 
-/** Its source, with the headings as such; the report shows outputs, and notebooks are for reading. */
+function removeUnwanted(parent: DefaultTreeAdapterTypes.ParentNode): void {
+  parent.childNodes = parent.childNodes.filter(({ nodeName }) => !UNWANTED.has(nodeName));
+  for (const node of parent.childNodes) {
+    if ("attrs" in node) node.attrs = node.attrs.filter(({ name }) => !name.startsWith("on"));
+    if ("content" in node) removeUnwanted(node.content);
+    if ("childNodes" in node) removeUnwanted(node);
+  }
+}
+
+/** GitHub's Markdown; HTML in it is shown as it is written. */
+const marked = new Marked({ renderer: { html: ({ text }) => escapeMarkup(text) } });
+
 function markdown(source: string): string {
-  return source
-    .split("\n")
-    .map((line) => {
-      const [, marks, title] = /^(#{1,6}) (.*)$/.exec(line) ?? [];
-      if (marks === undefined) return `${escapeMarkup(line)}\n`;
-      const level = Math.min(6, marks.length + 1);
-      return `<h${level}>${escapeMarkup(title)}</h${level}>`;
-    })
-    .join("");
+  // One level down, below the notebook's name.
+  const lower = (html: string) => html.replace(/(<\/?h)([1-5])\b/g, (_, tag, level) => `${tag}${Number(level) + 1}`);
+  return lower(marked.parse(source, { async: false }));
 }
 
 /** Without the colours of terminals. */
@@ -136,6 +151,7 @@ function plain(text: unknown): string {
   return escapeMarkup(String(text).replace(/\u001b\[[0-9;]*[A-Za-z]/g, ""));
 }
 
-function seconds(durationMs: number): string {
-  return `${(durationMs / 1000).toFixed(1)} s`;
+/** `2026-11-24 12:00 UTC` for an ISO time; anything else as it is. */
+function moment(started: string | undefined): string {
+  return (started ?? "").replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d):[\d.]+Z$/, "$1 $2 UTC");
 }

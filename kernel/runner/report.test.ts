@@ -102,7 +102,8 @@ test("the page shows outputs, escapes text, and runs no script", () => {
   const cells = notebook.cells.slice(1) as CodeCell[];
   Object.assign(cells[0] as CodeCell, { outputs });
   const shown = { ...reported(...cells.map((cell) => result({ cell, status: "failed" }))), notebook };
-  const document = parse(toHtml([shown]), "text/html");
+  const page = toHtml([shown]);
+  const document = parse(page, "text/html");
   const text = (selector: string) => [...document.querySelectorAll(selector)].map((element) => element.textContent);
   assert.equal(document.querySelectorAll("script, b b, pre b, i, [onload], [onerror]").length, 0);
   assert.deepEqual(text(".text h2"), ["Title <i>"]);
@@ -114,9 +115,27 @@ test("the page shows outputs, escapes text, and runs no script", () => {
     `data:image/svg+xml;base64,${Buffer.from("<svg onload='x()'/>").toString("base64")}`,
     "data:image/png;base64,AAAAonerror=x",
   ]);
-  const frame = document.querySelector("iframe");
-  assert.equal(frame?.getAttribute("sandbox"), "");
-  assert.match(frame?.getAttribute("srcdoc") ?? "", /<\/div><!-- left open$/);
+  assert.match(page, /<template shadowrootmode="open">.*<!-- left open--><\/template><\/div><\/div>/);
   const policy = document.querySelector("meta[http-equiv]")?.getAttribute("content") ?? "";
   assert.match(policy, /default-src 'none'/);
+});
+
+test("the page renders Markdown, keeps no script of an output, and writes times as people do", () => {
+  const table = "| a | b |\n| --- | ---: |\n| 1 | 2 |";
+  const html = '<table><tr><td>7</table><script>x()</script><meta http-equiv="refresh" content="0"></template><b>after';
+  const notebook = notebookOf(`## Part\n\n*few* \`code\`\n\n${table}\n\n<img src=x onerror=y>`, "1");
+  const cell = notebook.cells[1] as CodeCell;
+  cell.outputs = [
+    { output_type: "display_data", data: { "text/markdown": table }, metadata: {} },
+    { output_type: "display_data", data: { "text/html": html }, metadata: {} },
+  ];
+  const shown = { ...reported(result({ cell, status: "passed", durationMs: 200_000 })), notebook };
+  const page = toHtml([shown]);
+  const document = parse(page, "text/html");
+  assert.equal(document.querySelectorAll(".text table td").length, 4);
+  assert.equal(document.querySelector(".text h3")?.textContent, "Part");
+  assert.equal(document.querySelectorAll("script, meta[http-equiv=refresh], [onerror]").length, 0);
+  assert.match(page, /<td>7<\/td><\/tr><\/tbody><\/table><b>after<\/b><\/template>/);
+  assert.match(document.querySelector("section > p")?.textContent ?? "", /failed, 2026-11-24 12:00 UTC, 1\.5 s/);
+  assert.match(document.querySelector(".cell header")?.textContent ?? "", /3 min 20 s/);
 });

@@ -2,6 +2,7 @@
 
 import type { ExpressionResult } from "../cell/worker-channel.ts";
 import type { Content, Message } from "../protocol/message.ts";
+import { asksToLeave, hintFor } from "./foreign-words.ts";
 import type { History } from "./history.ts";
 import type { LanguageService } from "./language-service.ts";
 import { questionIn } from "./question.ts";
@@ -48,7 +49,15 @@ export async function executeCell({ header, content }: Message, context: Execute
   const result = outcome.status === "ok" ? outcome.result : undefined;
   if (stored) history.add(executionCount, source, result?.data["text/plain"] as string | undefined);
   if (outcome.status === "error") {
-    const { name: ename, value: evalue, traceback } = outcome.error;
+    const { name: ename, value: evalue, traceback: lines } = outcome.error;
+    const isUnknown = ["SyntaxError", "TypeScriptError", "ReferenceError"].includes(ename);
+    // Unless the notebook has a variable of that name. A notebook in a browser stays open.
+    if (isUnknown && asksToLeave(source)) {
+      const payload = [{ source: "ask_exit", keepkernel: false }];
+      return { status: "ok", execution_count: executionCount, payload, user_expressions: {} };
+    }
+    const hint = isUnknown ? hintFor(source) : undefined;
+    const traceback = hint === undefined ? lines : [...lines, hint];
     publish(id, "error", { ename, evalue, traceback });
     const base = { status: "error", execution_count: executionCount, payload: [], user_expressions: {} };
     return { ...base, ename, evalue, traceback };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -44,5 +44,27 @@ describe("install", () => {
     const file = join(prefix, "file");
     writeFileSync(file, "");
     assert.throws(() => runInstall(["--prefix", file]), /cannot install the kernel/);
+  });
+
+  it("warns if Jupyter finds another kernel of the name first", (t) => {
+    const inFront = join(prefix, "front");
+    mkdirSync(join(inFront, "kernels", "PRUNELAB"), { recursive: true });
+    writeFileSync(join(inFront, "kernels", "PRUNELAB", "kernel.json"), "{}");
+    const warnings: string[] = [];
+    t.mock.method(process.stderr, "write", (text: string) => warnings.push(text) > 0);
+    const before = { ...process.env };
+    process.env.JUPYTER_PATH = inFront;
+    process.env.JUPYTER_DATA_DIR = join(prefix, "user");
+    try {
+      runInstall(["--user"]);
+      assert.match(warnings.join(""), /^warning: Jupyter finds another kernel prunelab first: .*PRUNELAB; /);
+      warnings.length = 0;
+      runInstall(["--user", "--name", "other"]);
+      delete process.env.JUPYTER_PATH;
+      runInstall(["--user"]);
+      assert.deepEqual(warnings, []);
+    } finally {
+      process.env = before;
+    }
   });
 });

@@ -1,12 +1,12 @@
 /** Writes and removes the kernelspec, the folder by which Jupyter finds a kernel. */
-import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { makeFolder } from "../../src/base/atomic.ts";
 import { builtFile } from "../../src/base/package-root.ts";
 import { KernelError, messageOf } from "../errors.ts";
-import { jupyterDataFolder } from "./jupyter-paths.ts";
+import { jupyterDataFolder, kernelFolders } from "./jupyter-paths.ts";
 
 const HELP = `
   --user              into the user's own Jupyter folder (the default)
@@ -45,6 +45,23 @@ ${HELP}
     throw new KernelError(`cannot install the kernel: ${messageOf(error)}`);
   }
   print(`installed kernel ${place.name} in ${place.folder}`);
+  const hiding = kernelInFront(place);
+  if (hiding !== undefined) {
+    process.stderr.write(
+      `warning: Jupyter finds another kernel ${place.name} first: ${hiding}; remove that one, or install with another --name\n`,
+    );
+  }
+}
+
+/** A kernel of the same name, which Jupyter compares without case, in a folder that it looks into earlier. */
+function kernelInFront({ name, folder }: Place): string | undefined {
+  for (const kernels of kernelFolders()) {
+    if (resolve(kernels) === resolve(dirname(folder))) return undefined;
+    const names = existsSync(kernels) ? readdirSync(kernels) : [];
+    const same = names.find((each) => each.toLowerCase() === name.toLowerCase());
+    if (same !== undefined && existsSync(join(kernels, same, "kernel.json"))) return join(kernels, same);
+  }
+  return undefined;
 }
 
 /** `prunelab uninstall`: removes what install wrote, and only that. */

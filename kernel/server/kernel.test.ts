@@ -273,6 +273,16 @@ display({ [Symbol.for("Jupyter.display")]: async () => ({ "text/plain": "slow" }
     assert.match(String(mime(page, "text/plain")), /absolute value/);
   });
 
+  it("helps those who type IPython's words, and leaves a console at exit", async () => {
+    const { reply } = await run("!ls -l");
+    assert.match((reply.traceback as string[]).at(-1) ?? "", /execSync\("ls -l"/);
+    assert.match(((await run("%time 1")).reply.traceback as string[]).at(-1) ?? "", /%time is IPython's/);
+    const left = await run("exit");
+    assert.deepEqual([left.reply.status, left.reply.payload], ["ok", [{ source: "ask_exit", keepkernel: false }]]);
+    await run("const quit = 7");
+    assert.equal(result(await run("quit")), "7");
+  });
+
   it("completes from types, at code points", async () => {
     await run("const record = { alpha: 1, beta: () => 2 }");
     const code = '"😀"; record.al';

@@ -33,7 +33,13 @@ async function makeExperiment({ install }: { install: boolean }, operands: reado
   const tarball = `prunelab-${packageVersion()}.tgz`;
   const files = experimentFiles(packageName(folder), `file:${tarball}`, root);
   for (const [file, text] of Object.entries(files)) await writeFileAtomic(join(folder, file), text);
-  if (install) npm(folder, "install", ["install", "--no-audit", "--no-fund"], "inherit");
+  if (install)
+    npm(
+      folder,
+      "install",
+      ["install", "--no-audit", "--no-fund", "--loglevel=error", "--no-update-notifier"],
+      "inherit",
+    );
 
   console.log(`made ${name}: ${[...Object.keys(files), tarball].join(", ")}
 

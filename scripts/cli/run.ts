@@ -4,7 +4,6 @@ import { existsSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { chains } from "../../kernel/runner/cell-chains.ts";
 import { diffOutputs } from "../../kernel/runner/diff-outputs.ts";
-import { toHtml } from "../../kernel/runner/html-report.ts";
 import {
   type CodeCell,
   hasTag,
@@ -73,7 +72,11 @@ async function runNotebooks(command: RunCommand): Promise<undefined> {
   const { junit, json, html } = command.reports;
   if (junit !== undefined) writeReport(junit, toJunit(jobs));
   if (json !== undefined) writeReport(json, toJson(jobs));
-  if (html !== undefined) writeReport(html, toHtml(jobs));
+  if (html !== undefined) {
+    // It takes longer to load than the rest of the command.
+    const { toHtml } = await import("../../kernel/runner/html-report.ts");
+    writeReport(html, toHtml(jobs));
+  }
   const codes = jobs.map(({ exitCode }) => exitCode);
   process.exitCode = stop ? signalCodes[stop] : (gravest.find((code) => codes.includes(code)) ?? exitCodes.passed);
 }
