@@ -6,6 +6,7 @@ import { type ParsedCell, parseCell } from "./cell-source.ts";
 import { type CellModule, cellModule, type Known } from "./cell-text.ts";
 import { MEANING } from "./declarations.ts";
 import { type Diagnostic, hintsFor, isOfCell, shown } from "./diagnostics.ts";
+import { createPackageFiles } from "./package-files.ts";
 import { type CellProgram, cellModuleName, createCellProgram } from "./program.ts";
 import { emitCell } from "./transpile.ts";
 import { ts } from "./typescript.ts";
@@ -38,7 +39,8 @@ const UNKNOWN_AUGMENTED = 2664;
 const MAX_COMPLETED_NAMES = 40;
 
 export function createChecker(folder: string = process.cwd()): Checker {
-  let program = createCellProgram(folder);
+  const files = createPackageFiles(folder);
+  let program = createCellProgram(folder, files);
   let known = initiallyKnown();
   let count = 0;
 
@@ -93,7 +95,7 @@ export function createChecker(folder: string = process.cwd()): Checker {
     names: () =>
       new Map([...known].map(([name, { value, type, namespace }]) => [name, (value ?? type ?? namespace)?.kind ?? ""])),
     reset: () => {
-      program = createCellProgram(folder);
+      program = createCellProgram(folder, files);
       known = initiallyKnown();
     },
   };
@@ -138,7 +140,7 @@ function semantic(program: CellProgram, name: string, module: CellModule, source
   });
 }
 
-function look({ service, program, sourceFile }: CellProgram, name: string, module: CellModule): Look {
+function look({ service, program, sourceFile, readComments }: CellProgram, name: string, module: CellModule): Look {
   const inner = (position: number) => (position >= module.start ? position + module.shift : position);
   const outer = <Span extends { start: number; length: number }>(span: Span): Span => ({
     ...span,
@@ -157,7 +159,11 @@ function look({ service, program, sourceFile }: CellProgram, name: string, modul
       const target = (symbol.flags & ts.SymbolFlags.Alias) !== 0 ? types.getAliasedSymbol(symbol) : symbol;
       return types.typeToString(types.getTypeOfSymbolAtLocation(target, file), file);
     },
-    inspect: (position) => service.getQuickInfoAtPosition(name, inner(position)),
+    inspect: (position) => {
+      const at = inner(position);
+      readComments((service.getDefinitionAtPosition(name, at) ?? []).map(({ fileName }) => fileName));
+      return service.getQuickInfoAtPosition(name, at);
+    },
     signatures: (position) => {
       const found = service.getSignatureHelpItems(name, inner(position), undefined);
       return found && { ...found, applicableSpan: outer(found.applicableSpan) };

@@ -1,4 +1,4 @@
-/** What the kernel asks of the thread that knows TypeScript, and what it answers. */
+/** What the kernel asks of the process that knows TypeScript, and what it answers. */
 import type { Script } from "../cell/worker-channel.ts";
 
 /** A compiler's error with the cell's lines around it, as a traceback shows it. */
@@ -34,7 +34,7 @@ export interface Completeness {
   indent?: string;
 }
 
-/** The methods of the thread; each answers with what its function returns. */
+/** The methods of the process; each answers with what its function returns. */
 export interface Language {
   /** Checks a cell, unless told not to, and makes it a script of that name. */
   plan(source: string, file: string, check: boolean): CellPlan;
@@ -51,8 +51,11 @@ export interface Language {
 export type LanguageRequest = { id?: number; method: keyof Language; params: unknown[] };
 export type LanguageReply = { id: number; value?: unknown; failure?: string };
 
-/** What the thread is told when it starts. */
-export interface LanguageOptions {
-  /** Whether cells will be checked. */
-  check: boolean;
-}
+/** The id of a reply that answers nothing: the process listens now. */
+export const READY_ID = 0;
+
+/** What the process has as its argument where cells will be checked. */
+export const CHECKS = "check";
+
+/** The version of all files of packages: they are read once. */
+export const PACKAGE_VERSION = "1";

@@ -1,9 +1,9 @@
 /** The compiler's service over the cells: the newest cell is the program's root, and what it imports comes in by itself. */
 import { statSync } from "node:fs";
+import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import type {
   CompilerOptions,
-  DocumentRegistry,
   IScriptSnapshot,
   LanguageService,
   LanguageServiceHost,
@@ -13,6 +13,7 @@ import type {
   SourceFile,
 } from "typescript";
 import { compilerOptions } from "./compiler-options.ts";
+import { createPackageFiles, isOfPackage, type PackageFiles } from "./package-files.ts";
 import { ts } from "./typescript.ts";
 
 export interface CellProgram {
@@ -26,6 +27,8 @@ export interface CellProgram {
   keep(module: string, text: string, hasJsx: boolean, isRoot: boolean): void;
   /** Keeps declarations that are of no module. */
   keepAmbient(text: string): void;
+  /** Reads the comments of packages' files too. */
+  readComments(names: readonly string[]): void;
 }
 
 /** Of the host too, though not of its published type. */
@@ -47,13 +50,15 @@ interface Cell {
   version: number;
 }
 
-export function createCellProgram(folder: string): CellProgram {
+/** Of all programs: what the compiler has read goes by its version. */
+let version = 0;
+
+export function createCellProgram(folder: string, files: PackageFiles = createPackageFiles(folder)): CellProgram {
   const options = compilerOptions(folder);
   const cells = new Map<string, Cell>();
   const fileNames = new Map<string, string>();
   const roots: string[] = [];
   let newest = join(folder, ".cell.ts");
-  let version = 0;
   let isNew = false;
   const cache = ts.createModuleResolutionCache(folder, (name) => name, options);
   const resolve = createResolver(options, cache, (module) => fileNames.get(module));
@@ -61,10 +66,10 @@ export function createCellProgram(folder: string): CellProgram {
   const host: LanguageServiceHost & Hidden = {
     getCompilationSettings: () => options,
     getScriptFileNames: () => [newest, ...roots],
-    getScriptVersion: (name) => cells.get(name)?.version.toString() ?? fileVersion(name),
+    getScriptVersion: (name) => cells.get(name)?.version.toString() ?? files.version(name) ?? fileVersion(name),
     getScriptSnapshot: (name) => {
       const cell = cells.get(name);
-      return cell ? ts.ScriptSnapshot.fromString(cell.text) : readSnapshot(name);
+      return cell ? ts.ScriptSnapshot.fromString(cell.text) : (files.text(name) ?? readSnapshot(name));
     },
     getCurrentDirectory: () => folder,
     getDefaultLibFileName: (settings) => ts.getDefaultLibFilePath(settings),
@@ -81,7 +86,7 @@ export function createCellProgram(folder: string): CellProgram {
     getModuleResolutionCache: () => cache,
   };
   const readSnapshot = snapshotReader();
-  const service = ts.createLanguageService(host, keepingRegistry(folder));
+  const service = ts.createLanguageService(host, files.registry);
 
   return {
     service,
@@ -108,6 +113,7 @@ export function createCellProgram(folder: string): CellProgram {
       cells.set(name, { text, version });
       roots.push(name);
     },
+    readComments: files.readComments,
   };
 }
 
@@ -126,22 +132,13 @@ function snapshotReader(): (name: string) => IScriptSnapshot | undefined {
   };
 }
 
-/** Files of packages are read once; the user's own are looked at each time. */
+/** The user's own files are looked at each time. */
 function fileVersion(name: string): string {
-  if (isOfPackage(name)) return "1";
   const found = statSync(name, { throwIfNoEntry: false });
   return found ? `${found.mtimeMs}-${found.size}` : "0";
 }
 
-function isOfPackage(name: string): boolean {
-  return name.includes("/node_modules/");
-}
-
-/** Keeps what it has read: a package that this cell does not use may be used by the next one. */
-function keepingRegistry(folder: string): DocumentRegistry {
-  const registry = ts.createDocumentRegistry(ts.sys.useCaseSensitiveFileNames, folder);
-  return { ...registry, releaseDocument: () => {}, releaseDocumentWithKey: () => {} } as DocumentRegistry;
-}
+const NOT_A_FILE: ResolvedModuleWithFailedLookupLocations = { resolvedModule: undefined };
 
 type Resolve = (specifier: string, containing: string) => ResolvedModuleWithFailedLookupLocations;
 
@@ -160,6 +157,8 @@ function createResolver(
       const extension = resolvedFileName.endsWith("x") ? ts.Extension.Tsx : ts.Extension.Ts;
       return { resolvedModule: { resolvedFileName, extension } } as never;
     }
+    // The compiler finds Node's modules by their declarations, and looking for files of their names takes long.
+    if (isBuiltin(specifier)) return NOT_A_FILE;
     if (isOfPackage(containing)) {
       const key = `${containing}\0${specifier}`;
       const known = found.get(key) ?? lookUp(specifier, containing, cache);

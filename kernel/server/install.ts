@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { makeFolder } from "../../src/base/atomic.ts";
 import { builtFile } from "../../src/base/package-root.ts";
 import { KernelError, messageOf } from "../errors.ts";
+import { makeSnapshot, snapshotPath } from "../language/snapshot-file.ts";
 import { jupyterDataFolder, kernelFolders } from "./jupyter-paths.ts";
 
 const HELP = `
@@ -44,6 +45,7 @@ ${HELP}
   } catch (error) {
     throw new KernelError(`cannot install the kernel: ${messageOf(error)}`);
   }
+  makeSnapshot(snapshotPath());
   print(`installed kernel ${place.name} in ${place.folder}`);
   const hiding = kernelInFront(place);
   if (hiding !== undefined) {

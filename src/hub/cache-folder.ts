@@ -1,14 +1,15 @@
 /** The folder where downloads and other things that can be made again are kept, and what is in it. */
 import { lstat, readdir, readFile, rm } from "node:fs/promises";
-import { homedir } from "node:os";
-import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { asWriteError, writeFileAtomic } from "../base/atomic.ts";
+import { cacheRoot } from "../base/cache-root.ts";
 import { PrunelabError } from "../errors.ts";
 import { lockHolder, withLock } from "./lock.ts";
 
 /**
  * The cache's folders: models and data sets from their sources, tokenizers built from GGUF files, digests of large files, float32 weights of
- * models to run, blocks that calibrated pruning has done, a dense model's inputs' squares, states of training, answers to go on from.
+ * models to run, blocks that calibrated pruning has done, a dense model's inputs' squares, states of training, answers to go on from,
+ * the kernel's compiler as it is after its start.
  */
 export const cacheKinds = [
   "models",
@@ -20,6 +21,7 @@ export const cacheKinds = [
   "squares",
   "training",
   "answers",
+  "kernel",
 ] as const;
 export type CacheKind = (typeof cacheKinds)[number];
 
@@ -35,21 +37,9 @@ export interface CacheEntry {
   readonly lastUsed: Date;
 }
 
-/**
- * The cache, or its folder of one kind; not necessarily there yet. PRUNELAB_CACHE names it; without, it is `prunelab` in the platform's cache
- * folder: XDG_CACHE_HOME or `~/.cache` (XDG Base Directory Specification), `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows.
- */
+/** The cache, or its folder of one kind; not necessarily there yet. */
 export function cacheFolder(kind?: CacheKind): string {
-  const root = process.env.PRUNELAB_CACHE ? resolve(process.env.PRUNELAB_CACHE) : join(platformFolder(), "prunelab");
-  return kind ? join(root, kind) : root;
-}
-
-function platformFolder(): string {
-  if (process.platform === "win32") return process.env.LOCALAPPDATA || join(homedir(), "AppData", "Local");
-  if (process.platform === "darwin") return join(homedir(), "Library", "Caches");
-  const named = process.env.XDG_CACHE_HOME;
-  // The specification: a relative path is to be ignored.
-  return named && isAbsolute(named) ? named : join(homedir(), ".cache");
+  return kind ? join(cacheRoot(), kind) : cacheRoot();
 }
 
 /** Where a repository's files are kept: `models/google--gemma-3-270m`, as a `/` cannot be in a folder's name. */

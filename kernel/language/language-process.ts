@@ -1,5 +1,4 @@
-/** The thread that knows TypeScript: checking takes tens of milliseconds, and the sockets must not wait for it. */
-import { parentPort, workerData } from "node:worker_threads";
+/** The process that knows TypeScript: checking takes tens of milliseconds, and the sockets must not wait for it. */
 import { skipsCheck } from "./cell-source.ts";
 import { type Checker, createChecker } from "./checker.ts";
 import { isComplete } from "./completeness.ts";
@@ -7,7 +6,7 @@ import { completeCell } from "./completion.ts";
 import { describeDiagnostics, syntaxErrors } from "./diagnostics.ts";
 import { collectWhenIdle } from "./idle-collection.ts";
 import { inspectCell } from "./inspection.ts";
-import type { Language, LanguageOptions, LanguageReply, LanguageRequest } from "./language-messages.ts";
+import { CHECKS, type Language, type LanguageReply, type LanguageRequest, READY_ID } from "./language-messages.ts";
 import { transpileCell } from "./transpile.ts";
 
 const UNCHECKED_START_MS = 1500;
@@ -48,19 +47,27 @@ const language: Language = {
   },
 };
 
-parentPort?.on("message", ({ id, method, params }: LanguageRequest) => {
-  const reply: LanguageReply = { id: id ?? 0 };
+function answer({ id, method, params }: LanguageRequest): void {
+  const reply: LanguageReply = { id: id ?? READY_ID };
   try {
     reply.value = (language[method] as (...values: unknown[]) => unknown)(...params);
   } catch (error) {
     reply.failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
   }
-  if (id !== undefined) parentPort?.postMessage(reply);
+  if (id !== undefined) send(reply);
   touch();
-});
+}
 
-// Started before the first question comes, since it takes most of a second; where cells go unchecked, after the first.
-const { check } = workerData as LanguageOptions;
+/** Who asked may have gone, which ends this process too. */
+function send(reply: LanguageReply): void {
+  process.send?.(reply, () => {});
+}
+
+const checks = process.argv[2] === CHECKS;
+process.on("message", answer);
+process.on("disconnect", () => process.exit());
+send({ id: READY_ID });
+// Started before the first question comes, since it takes long; where cells go unchecked, after the first.
 setTimeout(
   () => {
     try {
@@ -70,7 +77,7 @@ setTimeout(
       // The first question tries again, and is told why.
     }
   },
-  check ? 0 : UNCHECKED_START_MS,
+  checks ? 0 : UNCHECKED_START_MS,
 );
 // The engine compiles what it has run a few times.
-if (!check) for (let i = 0; i < WARM_RUNS; i++) transpileCell("let warm = 1;", "cell-0.ts");
+if (!checks) for (let i = 0; i < WARM_RUNS; i++) transpileCell("let warm = 1;", "cell-0.ts");
