@@ -1,5 +1,6 @@
 /** What every stage takes and gives: a model as named tensors with its config and tokenizer. */
 import type { ModelConfig } from "./config.ts";
+import type { GgufTensor } from "./gguf.ts";
 import type { Tensor, TensorInfo } from "./tensor.ts";
 
 /** The two files that tokenizer libraries read, parsed. */
@@ -8,6 +9,14 @@ export interface TokenizerFiles {
   readonly tokenizer: Record<string, unknown>;
   /** `tokenizer_config.json`. */
   readonly tokenizerConfig: Record<string, unknown>;
+}
+
+/** What a GGUF file holds. */
+export interface GgufOrigin {
+  /** By GGUF's own keys. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** By the checkpoint's names; `values` are as its `read` gave them when it was opened. */
+  readonly tensors: ReadonlyMap<string, GgufTensor & { readonly values: () => Promise<Uint16Array> }>;
 }
 
 /** Named bfloat16 tensors and a config. A dense and a pruned model have this one type, so no later stage can tell them apart. */
@@ -21,6 +30,11 @@ export interface Checkpoint {
   read(name: string): Promise<Tensor>;
   /** The same values before they were rounded to bfloat16, where they are known; for those that score. */
   readFloat32?(name: string): Promise<Float32Array>;
+  /**
+   * The GGUF file that it was opened from, or that the model it was made from was opened from: the metadata, and the tensors as they are stored there,
+   * by the checkpoint's names. The checkpoint's own values may be others by now.
+   */
+  readonly gguf?: GgufOrigin;
   /** Hex digest of the weights and the config: equal digests mean equal weights. */
   digest(): Promise<string>;
   tokenizer(): Promise<TokenizerFiles>;

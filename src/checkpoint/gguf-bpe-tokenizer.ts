@@ -54,6 +54,21 @@ const splittings: Readonly<Record<string, Splitting>> = {
   qwen2: { normalizer: { type: "NFC" }, preTokenizer: splitByRegex("\\p{N}") },
 };
 
+/** What a GGUF calls the way in which a `tokenizer.json` cuts texts; undefined if it is none of the table's. */
+export function splittingName(tokenizer: Readonly<Record<string, unknown>>): string | undefined {
+  const asText = (normalizer: unknown, preTokenizer: unknown) =>
+    // Offsets are not ids.
+    JSON.stringify([normalizer ?? null, preTokenizer], (_key, value) =>
+      value?.type === "ByteLevel" ? [value.add_prefix_space, value.use_regex ?? true] : value,
+    );
+  const { ignore_merges } = (tokenizer.model ?? {}) as { ignore_merges?: boolean };
+  const own = asText(tokenizer.normalizer, tokenizer.pre_tokenizer);
+  return Object.entries(splittings).find(
+    ([, { normalizer, preTokenizer, ignoreMerges }]) =>
+      asText(normalizer, preTokenizer) === own && (ignoreMerges ?? false) === (ignore_merges ?? false),
+  )?.[0];
+}
+
 /**
  * The tokenizer of a GGUF with `tokenizer.ggml.model` "gpt2".
  *

@@ -84,3 +84,34 @@ export function indexOfNonFinite(bits: Uint16Array): number {
   for (let i = 0; i < count; i++) if ((bits[i]! & 0x7f80) === 0x7f80) return i;
   return -1;
 }
+
+/** Rounds float32 to float16, to nearest, ties to even; what is beyond 65,504 becomes infinity. NaN stays NaN, and -0 stays -0. */
+export function float32ToFloat16(
+  source: Float32Array,
+  target: Uint16Array = new Uint16Array(source.length),
+): Uint16Array {
+  const bits = new Uint32Array(source.buffer, source.byteOffset, source.length);
+  const count = source.length;
+  if (count > target.length) throw new RangeError(`target is shorter than source: ${target.length} < ${count}`);
+  for (let i = 0; i < count; i++) {
+    const sign = (bits[i]! >>> 16) & 0x8000;
+    const x = bits[i]! & 0x7fffffff;
+    if (x >= 0x38800000 && x < 0x47800000) {
+      // A carry out of the fraction goes into the exponent, up to infinity.
+      target[i] = sign | (((x + 0xfff + ((x >>> 13) & 1)) >>> 13) - 0x1c000);
+    } else if (x >= 0x47800000) {
+      target[i] = sign | (x > 0x7f800000 ? 0x7e00 | ((x >>> 13) & 0x3ff) : 0x7c00);
+    } else if (x <= 0x33000000) {
+      target[i] = sign;
+    } else {
+      // A subnormal counts 2^-24; below 2^-14 each power of two takes a bit off the fraction.
+      const fraction = (x & 0x7fffff) | 0x800000;
+      const shift = 126 - (x >>> 23);
+      const half = 1 << (shift - 1);
+      const rest = fraction & ((1 << shift) - 1);
+      const whole = fraction >>> shift;
+      target[i] = sign | (whole + Number(rest > half || (rest === half && (whole & 1) === 1)));
+    }
+  }
+  return target;
+}

@@ -6,7 +6,7 @@ import { readJsonObject } from "../base/json.ts";
 import { asReadError } from "../base/read-error.ts";
 import { PrunelabError } from "../errors.ts";
 import { type ByteSource, fileSource } from "./byte-source.ts";
-import type { Checkpoint, TokenizerFiles } from "./checkpoint.ts";
+import type { Checkpoint, GgufOrigin, TokenizerFiles } from "./checkpoint.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
 import { ggmlTypes } from "./dequantize.ts";
 import { familyOf } from "./families.ts";
@@ -26,6 +26,7 @@ import { modelTensors, weightOffset } from "./tensor-names.ts";
 interface Opened {
   readonly config: ModelConfig;
   readonly stored: ReadonlyMap<string, StoredTensor>;
+  readonly gguf?: GgufOrigin;
   /** The files that hold the weights, in a fixed order. */
   readonly sources: readonly ByteSource[];
   readonly tokenizer: () => Promise<TokenizerFiles>;
@@ -65,7 +66,7 @@ const keepNothing: Keep = async (_, { make }) => await make();
  */
 export async function openCheckpointFile(path: string, options: OpenOptions = {}): Promise<Checkpoint> {
   const where = resolve(path);
-  const { config, stored, sources, tokenizer, generationConfig } = await openFormat(where, options);
+  const { config, stored, gguf, sources, tokenizer, generationConfig } = await openFormat(where, options);
   const tensors = new Map<string, TensorInfo>();
   for (const { name, shape } of modelTensors(config)) {
     const found = stored.get(name);
@@ -102,6 +103,7 @@ export async function openCheckpointFile(path: string, options: OpenOptions = {}
       }
       return { ...info, data };
     },
+    ...(gguf && { gguf }),
     digest: once(() => digestOf(config, sources, options.keep ?? keepNothing)),
     tokenizer: once(tokenizer),
     generationConfig: once(
@@ -212,7 +214,7 @@ async function openGguf(source: ByteSource, keep: Keep): Promise<Opened> {
   const embedding = tensors.get("token_embd.weight");
   const output = tensors.get("output.weight");
   const factors = tensors.get("rope_freqs.weight");
-  const config = configFromGguf(
+  const withoutBiases = configFromGguf(
     metadata,
     {
       // Another architecture is told before a missing embedding: 1 passes where the size is not known.
@@ -222,22 +224,28 @@ async function openGguf(source: ByteSource, keep: Keep): Promise<Opened> {
     },
     source.name,
   );
+  const config = {
+    ...withoutBiases,
+    attention_bias: tensors.has("blk.0.attn_output.bias"),
+    mlp_bias: tensors.has("blk.0.ffn_down.bias"),
+  };
   const own = new Map(modelTensors(config).map((tensor) => [tensor.ggufName, tensor.name]));
   const isPaired = familyOf(config).ggufPairsRows === true;
   const stored = new Map<string, StoredTensor>();
+  const origin = new Map<string, GgufTensor & { readonly values: StoredTensor["read"] }>();
   for (const tensor of tensors.values()) {
     if (tensor === factors || (tensor === output && config.tie_word_embeddings)) continue;
     const name = own.get(tensor.name) ?? tensor.name;
     const read = () => readGgufTensor(tensor, -weightOffset(config, name));
     const rotates = isPaired && /\.self_attn\.[qk]_proj\./.test(name);
-    stored.set(name, {
-      shape: tensor.shape,
-      read: rotates ? async () => unpairRows(await read(), tensor.shape[0]!, config.head_dim) : read,
-    });
+    const values = rotates ? async () => unpairRows(await read(), tensor.shape[0]!, config.head_dim) : read;
+    stored.set(name, { shape: tensor.shape, read: values });
+    origin.set(name, { ...tensor, values });
   }
   return {
     config,
     stored,
+    gguf: { metadata, tensors: origin },
     sources: parts.map(({ source }) => source),
     tokenizer: () => ggufTokenizer(metadata, first.stamp, keep),
     generationConfig: async () => undefined,

@@ -6,13 +6,18 @@ export function unpairRows(data: Uint16Array, rows: number, headDim: number): Ui
 }
 
 /** The inverse. */
-export function pairRows(data: Uint16Array, rows: number, headDim: number): Uint16Array {
+export function pairRows<T extends Uint16Array | Float32Array>(data: T, rows: number, headDim: number): T {
   return reorder(data, rows, headDim, (own) => (own % 2) * (headDim / 2) + Math.floor(own / 2));
 }
 
-function reorder(data: Uint16Array, rows: number, headDim: number, source: (own: number) => number): Uint16Array {
+function reorder<T extends Uint16Array | Float32Array>(
+  data: T,
+  rows: number,
+  headDim: number,
+  source: (own: number) => number,
+): T {
   const columns = data.length / rows;
-  const result = new Uint16Array(data.length);
+  const result = data.slice() as T;
   for (let row = 0; row < rows; row++) {
     const from = (row - (row % headDim) + source(row % headDim)) * columns;
     result.set(data.subarray(from, from + columns), row * columns);

@@ -13,6 +13,13 @@ export interface ExportOptions {
   readonly to?: string;
   /** Whether to write over weights that are there (default: only if `to` is left out). */
   readonly force?: boolean;
+  /** The most bytes that a file of safetensors holds (default 5e9). */
+  readonly shardBytes?: number;
+  /**
+   * The GGUF checkpoint that this one was made from, for the quantised GGUF forms: tensors that still have its values keep its blocks. A checkpoint that
+   * was opened from a GGUF, and pruned in this process, knows it by itself.
+   */
+  readonly base?: Checkpoint;
   readonly onProgress?: OnProgress;
 }
 
@@ -36,24 +43,32 @@ export interface ExportedModel {
  *   little space, or a file cannot be written.
  */
 export async function exportModel(
-  checkpoint: Checkpoint,
+  model: Checkpoint,
   folder: string,
   options: ExportOptions = {},
 ): Promise<ExportedModel> {
   const { to = "onnx:fp32", force = options.to === undefined } = options;
+  const { gguf = model.gguf } = options.base ?? {};
+  const checkpoint = gguf === model.gguf ? model : { ...model, ...(gguf && { gguf }) };
   const onProgress = listener(options.onProgress);
   const form = findForm(to);
-  const { weights, bytes } = await form.plan(checkpoint);
+  const settings = { shardBytes: options.shardBytes ?? 5e9 };
+  const { weights, bytes } = await form.plan(checkpoint, settings);
+  if (/\.(gguf|safetensors|onnx)$/.test(folder)) {
+    throw new PrunelabError(
+      `what is written is a folder, not a file: ${folder}; name the folder, the files in it are named after the model`,
+    );
+  }
   await prepareFolder(folder);
   if (!force) await refuseToReplace(folder, weights);
   await checkRoom(folder, bytes, `${checkpoint.name} as ${to}`, "free some or choose another folder");
-  await form.write(checkpoint, folder, onProgress);
-  await form.check(checkpoint, folder, onProgress);
+  await form.write(checkpoint, folder, onProgress, settings);
+  const remark = await form.check(checkpoint, folder, onProgress);
   const files = await Promise.all(
     weights.map(async (name) => ({ name, bytes: (await stat(join(folder, name))).size })),
   );
   const total = files.reduce((sum, file) => sum + file.bytes, 0);
-  const summary = `${checkpoint.name} as ${to}: ${(total / 1e6).toFixed(1)} MB of weights in ${folder}, read again and found right`;
+  const summary = `${checkpoint.name} as ${to}: ${(total / 1e6).toFixed(1)} MB of weights in ${folder}, read again and found right${remark ? `; ${remark}` : ""}`;
   return { form: to, folder, files, summary };
 }
 

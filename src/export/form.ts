@@ -10,15 +10,27 @@ export interface ExportPlan {
   readonly bytes: number;
 }
 
+/** What a caller may choose of a form's files. */
+export interface FormSettings {
+  /** The most that a file of safetensors holds. */
+  readonly shardBytes: number;
+}
+
 export interface Form {
   /** As `--to` names it: `"gguf:q8_0"`. */
   readonly name: string;
   /** What it is for, in a line. */
   readonly summary: string;
   /** Looks at the model and writes nothing. Throws a PrunelabError where the model cannot have this form. */
-  readonly plan: (checkpoint: Checkpoint) => ExportPlan | Promise<ExportPlan>;
+  readonly plan: (checkpoint: Checkpoint, settings: FormSettings) => ExportPlan | Promise<ExportPlan>;
   /** Writes each file whole or not at all, weights last. */
-  readonly write: (checkpoint: Checkpoint, folder: string, onProgress?: OnProgress) => Promise<void>;
-  /** Reads what was written again. Throws a PrunelabError where it is not the model that it should be. */
-  readonly check: (checkpoint: Checkpoint, folder: string, onProgress?: OnProgress) => Promise<void>;
+  readonly write: (
+    checkpoint: Checkpoint,
+    folder: string,
+    onProgress: OnProgress | undefined,
+    settings: FormSettings,
+  ) => Promise<void>;
+  /** Reads what was written again. Throws a PrunelabError where it is not the model that it should be. Returns what else the user should know. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: most have nothing to add.
+  readonly check: (checkpoint: Checkpoint, folder: string, onProgress?: OnProgress) => Promise<string | void>;
 }

@@ -6,6 +6,7 @@ import { elementCount } from "../checkpoint/tensor.ts";
 import { writeCheckpoint } from "../checkpoint/write.ts";
 import { PrunelabError } from "../errors.ts";
 import type { Form } from "./form.ts";
+import { ggufForms } from "./gguf.ts";
 import { onnxFp32 } from "./onnx.ts";
 
 /** Header and tokenizer, roughly. */
@@ -36,11 +37,16 @@ function bytesOf({ buffer, byteOffset, byteLength }: Uint16Array): Buffer {
 }
 
 /** In the order of the help. */
-export const exportForms: readonly Form[] = [bf16, onnxFp32];
+export const exportForms: readonly Form[] = [bf16, onnxFp32, ...ggufForms];
 
 /** @throws PrunelabError if there is no such form. */
 export function findForm(name: string): Form {
   const form = exportForms.find((form) => form.name === name);
   if (form) return form;
+  if (/^gguf:(q[45]_1|q[245]_k(_[sml])?|i?q4_nl|iq4_xs)$/i.test(name)) {
+    throw new PrunelabError(
+      `${name} is not written: its blocks have an offset or no level at zero, so pruned weights would not stay zero; choose gguf:q4_0, gguf:q5_0 or gguf:q8_0`,
+    );
+  }
   throw new PrunelabError(`unknown form: ${name}; choose one of ${exportForms.map((form) => form.name).join(", ")}`);
 }

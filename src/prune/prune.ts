@@ -163,6 +163,7 @@ function overlay(
     name,
     report,
     config: dense.config,
+    ...(dense.gguf && { gguf: dense.gguf }),
     tensors: dense.tensors,
     read: async (wanted) => replaced.get(wanted) ?? dense.read(wanted),
     digest: () => (digest ??= digestOf(dense, tensors)),
