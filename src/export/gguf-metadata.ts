@@ -68,9 +68,11 @@ function prefixed(architecture: string, keys: GgufMetadata): GgufMetadata {
 /** What the file that a model came from says of licence and origin. */
 function originOf({ gguf }: Checkpoint): GgufMetadata {
   const kept: Record<string, GgufValue> = {};
-  for (const [key, value] of Object.entries(gguf?.metadata ?? {})) {
+  const metadata = gguf?.metadata ?? {};
+  for (const key of Object.keys(metadata)) {
     if (!/^general\.(license|base_model|tags|languages|basename|finetune|size_label|organization)\b/.test(key))
       continue;
+    const value = metadata[key];
     if (typeof value === "string") kept[key] = text(value);
     else if (typeof value === "number") kept[key] = u32(value);
     else if (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string")) {

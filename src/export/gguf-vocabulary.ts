@@ -124,9 +124,9 @@ function chatTemplate({ tokenizerConfig }: TokenizerFiles): GgufMetadata {
 
 function copied(origin: Readonly<Record<string, unknown>>): GgufMetadata {
   const metadata: Record<string, GgufValue> = {};
-  for (const [key, value] of Object.entries(origin)) {
+  for (const key of Object.keys(origin)) {
     if (!key.startsWith("tokenizer.")) continue;
-    const typed = typeOf(key, value);
+    const typed = typeOf(key, origin[key]);
     if (typed) metadata[key] = typed;
   }
   return metadata;
