@@ -6,7 +6,7 @@ import { terminalProgress } from "./progress.ts";
 
 export const inspect: Command = defineCommand({
   usage: "<model> [options]",
-  description: `Says what a model is and how it was pruned: family, size, head tied or not, zeros, and the scope and pattern (per tensor, per row,
+  description: `Says what a model is and how it was pruned: family, size, dtype, head tied or not, zeros, and the scope and pattern (per tensor, per row,
 n:m) that they show. The model is a Hub id, a folder or a .gguf file.`,
   operands: "one",
   options: {
@@ -20,7 +20,7 @@ n:m) that they show. The model is a Hub id, a folder or a .gguf file.`,
       "finish a pruning that torch left as weight_orig and weight_mask, and write the model to this folder",
     ),
   },
-  json: "family, weights, zeros by tensor, what is pruned, the pattern, and how it fits the base",
+  json: "family, weights, dtypes, zeros by tensor, what is pruned, the pattern, and how it fits the base",
   examples: [
     [
       "sweelol/gemma3-270m-pruned-baseline-50pc --base google/gemma-3-270m",
@@ -40,8 +40,8 @@ n:m) that they show. The model is a Hub id, a folder or a .gguf file.`,
     finish();
     const { summary, ...json } = inspection;
     const rows = inspection.tensors.map(
-      ({ name, shape, sparsity, pattern }) =>
-        `${(100 * sparsity).toFixed(1).padStart(5)} %  ${name}  ${shape.join(" × ")}${pattern === null ? "" : `  ${pattern}`}`,
+      ({ name, shape, dtype, sparsity, pattern }) =>
+        `${(100 * sparsity).toFixed(1).padStart(5)} %  ${name}  ${shape.join(" × ")}  ${dtype}${pattern === null ? "" : `  ${pattern}`}`,
     );
     return { text: [summary, ...(tensors ? rows : [])].join("\n"), json };
   },

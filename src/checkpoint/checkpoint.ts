@@ -3,12 +3,14 @@ import type { ModelConfig } from "./config.ts";
 import type { GgufTensor } from "./gguf.ts";
 import type { Tensor, TensorInfo } from "./tensor.ts";
 
-/** The two files that tokenizer libraries read, parsed. */
+/** The files that tokenizer libraries read, parsed. */
 export interface TokenizerFiles {
   /** `tokenizer.json`, as Hugging Face's tokenizers library writes it. */
   readonly tokenizer: Record<string, unknown>;
-  /** `tokenizer_config.json`. */
+  /** `tokenizer_config.json`, with the chat template in it, wherever the checkpoint has that. */
   readonly tokenizerConfig: Record<string, unknown>;
+  /** What a checkpoint has in `chat_template.jinja`, where transformers 5 keeps the template. */
+  readonly chatTemplate?: string;
 }
 
 /** What a GGUF file holds. */
@@ -26,6 +28,8 @@ export interface Checkpoint {
   readonly config: ModelConfig;
   /** In Hugging Face's names (`model.layers.0.self_attn.q_proj.weight`); a tied head is left out. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** How the files store each tensor (`"BF16"`, `"F32"`, `"Q4_1"`); absent where some are in memory only. */
+  readonly dtypes?: ReadonlyMap<string, string>;
   /** Reads one tensor, lazily, by byte range. Throws a PrunelabError that names a tensor that is missing. */
   read(name: string): Promise<Tensor>;
   /** The same values before they were rounded to bfloat16, where they are known; for those that score. */

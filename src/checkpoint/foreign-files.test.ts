@@ -35,6 +35,8 @@ test("names as wrappers leave them: without model., of torch.compile and of Data
     (name: string) => name.replace(/layers\.(\d+)\./, "layers.$1._orig_mod."),
     (name: string) => `module.${name}`,
     (name: string) => `module._orig_mod.${name}`,
+    (name: string) => name.replace(/layers\.(\d+)\./, "layers.$1._fsdp_wrapped_module._checkpoint_wrapped_module."),
+    (name: string) => `base_model.model.${name}`,
   ]) {
     await assertTensors(await openCheckpointFile(await writeModel(json("smollm2"), renamed(smollm, rename))), smollm);
   }
@@ -43,6 +45,24 @@ test("names as wrappers leave them: without model., of torch.compile and of Data
     renamed(smollm, (name) => `base_model.${name}.lora_A`),
   );
   await refused(openCheckpointFile(await unknown), /^missing tensor: model\.embed_tokens\.weight: .*not an adapter$/);
+  const others = renamed(smollm, (name) => `transformer.${name}`);
+  await refused(
+    openCheckpointFile(await writeModel(json("smollm2"), others)),
+    /^missing tensor: model\.embed_tokens\.weight: .*the first is transformer\.model\..*not an adapter$/,
+  );
+  const beside = { ...smollm[1]!, name: "base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight" };
+  await refused(openCheckpointFile(await writeModel(json("smollm2"), [...smollm, beside])), /^adapter is not merged: /);
+});
+
+test("a folder whose weights only Python can read, and one of an adapter, are told", async () => {
+  const folder = await writeModel(json("smollm2"), smollm);
+  await rename(join(folder, "model.safetensors"), join(folder, "pytorch_model.bin"));
+  await refused(
+    openCheckpointFile(folder),
+    /^not a checkpoint: .*: it holds pytorch_model\.bin, .*save_pretrained\(other\)$/,
+  );
+  await writeFile(join(folder, "adapter_config.json"), "{}");
+  await refused(openCheckpointFile(folder), /^not a whole model: .*: it holds an adapter; give its base model/);
 });
 
 test("a head that differs from the embedding is used, one that is the same is left out", async () => {
@@ -229,6 +249,8 @@ test("a chat template in a file of its own is read, and kept where the checkpoin
   await writeCheckpoint(await openCheckpointFile(folder), out);
   const { tokenizerConfig } = await (await openCheckpointFile(out)).tokenizer();
   assert.equal(tokenizerConfig.chat_template, "{{ messages[0].content }}\n");
+  assert.equal(await readFile(join(out, "chat_template.jinja"), "utf8"), "{{ messages[0].content }}\n");
+  assert.ok(!(await readFile(join(out, "tokenizer_config.json"), "utf8")).includes("chat_template"));
   await rm(join(folder, "chat_template.jinja"));
   const config = JSON.parse(await readFile(join(folder, "tokenizer_config.json"), "utf8"));
   await writeFile(join(folder, "tokenizer_config.json"), JSON.stringify({ ...config, chat_template: "x" }));

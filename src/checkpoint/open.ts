@@ -1,6 +1,6 @@
 /** Opens a checkpoint on disk, whatever its format. */
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { readJsonObject } from "../base/json.ts";
 import { asReadError } from "../base/read-error.ts";
@@ -70,7 +70,7 @@ export async function openCheckpointFile(path: string, options: OpenOptions = {}
   const tensors = new Map<string, TensorInfo>();
   for (const { name, shape } of modelTensors(config)) {
     const found = stored.get(name);
-    if (!found) throw missing(name, stored, where);
+    if (!found) throw missing(name, where);
     if (found.shape.length !== shape.length || found.shape.some((size, i) => size !== shape[i])) {
       throw new PrunelabError(
         `wrong shape of ${name}: ${where}: ${found.shape.join(" × ")}, where the config says ${shape.join(" × ")}; ` +
@@ -91,6 +91,7 @@ export async function openCheckpointFile(path: string, options: OpenOptions = {}
     name: options.name ?? basename(where).replace(/\.(?:gguf|safetensors)$/, ""),
     config,
     tensors,
+    dtypes: new Map([...stored].map(([name, { dtype }]) => [name, dtype])),
     async read(name) {
       const info = tensors.get(name);
       if (!info) throw new PrunelabError(`missing tensor: ${name}; the checkpoint's tensors lists those there are`);
@@ -118,13 +119,8 @@ export async function openCheckpointFile(path: string, options: OpenOptions = {}
   };
 }
 
-function missing(name: string, stored: ReadonlyMap<string, StoredTensor>, where: string): PrunelabError {
-  const [first] = stored.keys();
-  return new PrunelabError(
-    first === undefined
-      ? `missing tensor: ${name}: ${where}; no tensor in it is a text model's, give the whole model, not an adapter`
-      : `missing tensor: ${name}: ${where}; download it again or convert it anew`,
-  );
+function missing(name: string, where: string): PrunelabError {
+  return new PrunelabError(`missing tensor: ${name}: ${where}; download it again or convert it anew`);
 }
 
 async function openFormat(path: string, options: OpenOptions): Promise<Opened> {
@@ -134,8 +130,19 @@ async function openFormat(path: string, options: OpenOptions): Promise<Opened> {
     if (await exists(single))
       return openSafetensors(path, await readSafetensorsHeader(await fileSource(single)), options);
     if (await exists(index)) return openSafetensors(path, await readSafetensorsIndex(index), options);
+    if (await exists(join(path, "adapter_config.json"))) {
+      throw new PrunelabError(
+        `not a whole model: ${path}: it holds an adapter; give its base model, with --adapter or applyAdapter for this folder`,
+      );
+    }
+    const pickled = (await readdir(path)).find((name) =>
+      /^pytorch_model.*\.bin(\.index\.json)?$|\.(pt|pth|ckpt)$/.test(name),
+    );
     throw new PrunelabError(
-      `not a checkpoint: ${path}: it holds no model.safetensors; give a Hugging Face folder, a .safetensors or a .gguf file`,
+      pickled === undefined
+        ? `not a checkpoint: ${path}: it holds no model.safetensors; give a Hugging Face folder, a .safetensors or a .gguf file`
+        : `not a checkpoint: ${path}: it holds ${pickled}, which only Python can read, and no model.safetensors; save it again with transformers: ` +
+            "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(other)",
     );
   }
   if (path.endsWith(".index.json")) return openSafetensors(dirname(path), await readSafetensorsIndex(path), options);
@@ -178,7 +185,7 @@ async function openSafetensors(
     sources: [...sources.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     tokenizer: async () => ({
       tokenizer: await inFolder("tokenizer.json"),
-      tokenizerConfig: { ...(await inFolder("tokenizer_config.json")), ...(await chatTemplateFile(folder)) },
+      ...(await readTokenizerConfig(folder)),
     }),
     generationConfig: async () =>
       (await exists(join(folder, "generation_config.json"))) ? inFolder("generation_config.json") : undefined,
@@ -186,14 +193,14 @@ async function openSafetensors(
 }
 
 /** transformers 5 keeps the chat template in a file of its own, which counts before the one in `tokenizer_config.json`. */
-async function chatTemplateFile(folder: string): Promise<{ chat_template?: string }> {
+async function readTokenizerConfig(folder: string): Promise<Omit<TokenizerFiles, "tokenizer">> {
+  const tokenizerConfig = await readJsonObject(join(folder, "tokenizer_config.json"));
   const path = join(folder, "chat_template.jinja");
-  if (!(await exists(path))) return {};
-  return {
-    chat_template: await readFile(path, "utf8").catch((error) => {
-      throw asReadError(error, path);
-    }),
-  };
+  if (!(await exists(path))) return { tokenizerConfig };
+  const chatTemplate = await readFile(path, "utf8").catch((error) => {
+    throw asReadError(error, path);
+  });
+  return { tokenizerConfig: { ...tokenizerConfig, chat_template: chatTemplate }, chatTemplate };
 }
 
 /** Refuses weights that other libraries have quantized, whose tensors would only seem to be missing. */
@@ -239,7 +246,7 @@ async function openGguf(source: ByteSource, keep: Keep): Promise<Opened> {
     const read = () => readGgufTensor(tensor, -weightOffset(config, name));
     const rotates = isPaired && /\.self_attn\.[qk]_proj\./.test(name);
     const values = rotates ? async () => unpairRows(await read(), tensor.shape[0]!, config.head_dim) : read;
-    stored.set(name, { shape: tensor.shape, read: values });
+    stored.set(name, { shape: tensor.shape, dtype: tensor.type.name, read: values });
     origin.set(name, { ...tensor, values });
   }
   return {

@@ -8,6 +8,8 @@ import { embeddingName, textTensorName } from "./tensor-names.ts";
 /** A tensor of a file, under the name that the checkpoint gives it. */
 export interface StoredTensor {
   readonly shape: readonly number[];
+  /** As the file's format calls it. */
+  readonly dtype: string;
   readonly read: () => Promise<Uint16Array>;
 }
 
@@ -33,6 +35,19 @@ export async function findTensors(
     const name = textTensorName(entry.name);
     if (name !== undefined) found.set(name, entry);
   }
+  const lora = [...found.keys()].find((name) => /\.lora_[AB]\b/.test(name));
+  if (found.size === 0 || (lora !== undefined && !found.has(embeddingName))) {
+    const [first = "none"] = entries.keys();
+    throw new PrunelabError(
+      `missing tensor: ${embeddingName}: ${where}; none of its tensors is a text model's by the names of transformers, the first is ${first}; ` +
+        "give the whole model, not an adapter",
+    );
+  }
+  if (lora !== undefined) {
+    throw new PrunelabError(
+      `adapter is not merged: ${where}: ${lora} is beside the weights; merge it first, in Python by model.merge_and_unload()`,
+    );
+  }
   const masked = [...found.keys()].filter((name) => name.endsWith("_orig") && found.has(maskName(name)));
   if (masked.length > 0 && !applyMasks) {
     throw new PrunelabError(
@@ -47,7 +62,7 @@ export async function findTensors(
         `unsupported dtype of ${entry.name}: ${entry.source.name}: ${entry.dtype}; use weights in F32, F16 or BF16`,
       );
     }
-    stored.set(name, { shape: entry.shape, read });
+    stored.set(name, { shape: entry.shape, dtype: entry.dtype, read });
   };
   for (const name of masked) {
     const [weight, mask] = [found.get(name)!, found.get(maskName(name))!];

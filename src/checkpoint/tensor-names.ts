@@ -82,15 +82,26 @@ export function weightOffset(config: ModelConfig, name: string): 0 | 1 {
   return name.endsWith("norm.weight") ? familyOf(config).normOffset : 0;
 }
 
+/** What wraps a module, or a layer, and adds a part to the names below: torch.compile, DataParallel, FSDP, checkpointing of activations, Fabric. */
+const wrappers = new Set([
+  "_orig_mod",
+  "module",
+  "_fsdp_wrapped_module",
+  "_checkpoint_wrapped_module",
+  "_forward_module",
+]);
+
 /**
- * A tensor's name as a text model has it; undefined for what is not part of the text model. Taken off are torch.compile's `_orig_mod.`,
- * DataParallel's `module.` and the prefix of a multimodal model (`language_model.model.` up to transformers 4.51, `model.language_model.` since);
- * put on is `model.`, which a model saved without its head lacks.
+ * A tensor's name as a text model has it; undefined for what is not part of the text model. Taken off are {@link wrappers}, PEFT's
+ * `base_model.model.` and the prefix of a multimodal model (`language_model.model.` up to transformers 4.51, `model.language_model.` since); put on is
+ * `model.`, which a model saved without its head lacks.
  */
 export function textTensorName(name: string): string | undefined {
   const own = name
-    .replaceAll("_orig_mod.", "")
-    .replace(/^module\./, "")
+    .split(".")
+    .filter((part) => !wrappers.has(part))
+    .join(".")
+    .replace(/^base_model\.model\./, "")
     .replace(/^(?:language_model\.model|model\.language_model)\./, "model.")
     .replace(/^language_model\.(?=lm_head\.)/, "")
     .replace(/^(?=(?:embed_tokens|layers|norm)\.)/, "model.");

@@ -9,7 +9,7 @@ import { writeSafetensors } from "./safetensors.ts";
 
 /**
  * Writes `config.json`, `generation_config.json`, `tokenizer.json`, `tokenizer_config.json` and `model.safetensors`
- * (bfloat16) into `folder`, which is made where it is missing. Opening the folder again gives equal tensors.
+ * (bfloat16) into `folder`, which is made where it is missing; and `chat_template.jinja` if the checkpoint has its chat template there. Opening the folder again gives equal tensors.
  *
  * Each file appears whole or not at all, the weights last, so that a folder with `model.safetensors` is complete. A graph that
  * `exportModel` wrote there for other weights is removed. One tensor is in memory at a time.
@@ -22,12 +22,14 @@ export async function writeCheckpoint(
   options: { readonly onProgress?: OnProgress } = {},
 ): Promise<void> {
   const onProgress = listener(options.onProgress);
-  const { tokenizer, tokenizerConfig } = await checkpoint.tokenizer();
+  const { tokenizer, tokenizerConfig, chatTemplate } = await checkpoint.tokenizer();
+  const { chat_template: _, ...withoutTemplate } = tokenizerConfig;
   const texts = {
     "config.json": pretty(configJson(checkpoint.config)),
     "generation_config.json": pretty(await checkpoint.generationConfig()),
     "tokenizer.json": `${JSON.stringify(tokenizer)}\n`,
-    "tokenizer_config.json": pretty(tokenizerConfig),
+    "tokenizer_config.json": pretty(chatTemplate === undefined ? tokenizerConfig : withoutTemplate),
+    ...(chatTemplate !== undefined && { "chat_template.jinja": chatTemplate }),
   };
   await writeSafetensors(
     join(folder, "model.safetensors"),
@@ -36,6 +38,8 @@ export async function writeCheckpoint(
     {
       onWritten: (done, total) => onProgress?.({ step: "write model.safetensors", done, total, unit: "bytes" }),
       beforeVisible: async () => {
+        // One that another model left here would count before this one's.
+        if (chatTemplate === undefined) await rm(join(folder, "chat_template.jinja"), { force: true });
         for (const [name, text] of Object.entries(texts)) await writeFileAtomic(join(folder, name), text);
         for (const name of ["model.onnx", "model.onnx_data"]) await rm(join(folder, "onnx", name), { force: true });
       },

@@ -37,7 +37,10 @@ test("the scope, the shares and the pattern of each way to prune are seen in the
 test("a dense model, a scope of its own, changed weights and another base are told", async () => {
   const seen = await inspectCheckpoint(dense);
   assert.deepEqual([seen.family, seen.pattern, seen.isTied, seen.base], ["gemma3_text", "dense", true, null]);
-  assert.match(seen.summary, /^tiny: gemma3_text, .* head tied to the embedding\nnot pruned: /);
+  assert.match(seen.summary, /^tiny: gemma3_text, .*, stored in BF16, head tied to the embedding\nnot pruned: /);
+  assert.deepEqual(seen.dtypes, { BF16: seen.weights });
+  const gguf = await inspectCheckpoint(await openCheckpointFile(join(tinyModel, "model.gguf")));
+  assert.deepEqual(Object.keys(gguf.dtypes), ["Q8_0", "F16", "BF16", "F32"]);
   const checkpoint = await prune(dense, { method: "magnitude", sparsity: 0.3, scope: "up_proj" });
   assert.deepEqual(
     (await inspectCheckpoint(checkpoint)).pruned.map(({ name }) => name),

@@ -9,6 +9,8 @@ import { countZeros } from "./sparsity.ts";
 export interface TensorInspection {
   readonly name: string;
   readonly shape: readonly number[];
+  /** How the file stores it; null if it is in memory only. */
+  readonly dtype: string | null;
   readonly zeros: number;
   readonly sparsity: number;
   /** Zeros of the rows with the fewest and the most, as shares; equal rows show that weights were chosen by row. */
@@ -32,6 +34,8 @@ export interface Inspection {
   readonly family: string;
   readonly weights: number;
   readonly isTied: boolean;
+  /** How the files store the weights, and how many weights each way; empty if the checkpoint is not a file's. */
+  readonly dtypes: Readonly<Record<string, number>>;
   readonly tensors: readonly TensorInspection[];
   /** Sorts of tensors that are pruned, e.g. `mlp.up_proj`, and the share of them that is zero. */
   readonly pruned: readonly { readonly name: string; readonly sparsity: number }[];
@@ -77,7 +81,7 @@ export async function inspectCheckpoint(
   for (const info of infos) {
     onProgress?.({ step: "inspect", done, total: weights, unit: "weights" });
     const { data } = await checkpoint.read(info.name);
-    tensors.push(inspectTensor(info, data));
+    tensors.push(inspectTensor(info, data, checkpoint.dtypes?.get(info.name) ?? null));
     if (base) {
       const before = (await base.read(info.name)).data;
       for (let i = 0; i < data.length; i++) {
@@ -95,6 +99,7 @@ export async function inspectCheckpoint(
     family: config.model_type,
     weights,
     isTied: config.tie_word_embeddings,
+    dtypes: weightsByDtype(tensors),
     tensors,
     pruned: sortsOf(pruned),
     pattern: patternOf(pruned),
@@ -113,7 +118,7 @@ function checkShapes(checkpoint: Checkpoint, base: Checkpoint): void {
   }
 }
 
-function inspectTensor({ name, shape }: TensorInfo, data: Uint16Array): TensorInspection {
+function inspectTensor({ name, shape }: TensorInfo, data: Uint16Array, dtype: string | null): TensorInspection {
   const zeros = countZeros(data);
   const columns = shape.at(-1) ?? 1;
   let [least, most] = [1, 0];
@@ -127,6 +132,7 @@ function inspectTensor({ name, shape }: TensorInfo, data: Uint16Array): TensorIn
   return {
     name,
     shape,
+    dtype,
     zeros,
     sparsity: zeros / data.length,
     rowSparsity: [least, most],
@@ -145,6 +151,25 @@ function follows(data: Uint16Array, columns: number, n: number, m: number): bool
     if (kept < n) fewer++;
   }
   return fewer < (prunedShare * data.length) / m;
+}
+
+function weightsByDtype(tensors: readonly TensorInspection[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { dtype, shape } of tensors) {
+    if (dtype !== null) counts[dtype] = (counts[dtype] ?? 0) + elementCount(shape);
+  }
+  return Object.fromEntries(Object.entries(counts).sort(([, a], [, b]) => b - a));
+}
+
+/** `"stored in BF16"`, or `"stored in Q4_1 (79.0 %), Q8_0 (21.0 %) and F32 (0.0 %)"`. */
+function stored(dtypes: Inspection["dtypes"]): string {
+  const all = Object.values(dtypes).reduce((sum, count) => sum + count, 0);
+  const names = Object.entries(dtypes).map(
+    ([dtype, count]) => `${dtype}${count === all ? "" : ` (${percent(count / all)})`}`,
+  );
+  if (names.length === 0) return "not stored in a file";
+  const last = names.pop()!;
+  return `stored in ${names.length > 0 ? `${names.join(", ")} and ` : ""}${last}${last === "BF16" ? "" : ", read as bfloat16"}`;
 }
 
 /** Tensors by their names within a block. */
@@ -176,7 +201,17 @@ function patternOf(pruned: readonly TensorInspection[]): Inspection["pattern"] {
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 const number = (value: number) => value.toLocaleString("en-US");
 
-function summarize({ name, family, weights, isTied, tensors, pruned, pattern, base }: Omit<Inspection, "summary">) {
+function summarize({
+  name,
+  family,
+  weights,
+  isTied,
+  dtypes,
+  tensors,
+  pruned,
+  pattern,
+  base,
+}: Omit<Inspection, "summary">) {
   const zeros = tensors.reduce((sum, tensor) => sum + tensor.zeros, 0);
   const means: Record<string, string> = {
     "per tensor": "one share in each tensor, rows differ",
@@ -185,7 +220,7 @@ function summarize({ name, family, weights, isTied, tensors, pruned, pattern, ba
     mixed: "tensors differ in how they were pruned",
   };
   const lines = [
-    `${name}: ${family}, ${number(weights)} weights in ${tensors.length} tensors, read as bfloat16, head ${isTied ? "tied to the embedding" : "of its own"}`,
+    `${name}: ${family}, ${number(weights)} weights in ${tensors.length} tensors, ${stored(dtypes)}, head ${isTied ? "tied to the embedding" : "of its own"}`,
     pattern === "dense"
       ? `not pruned: ${number(zeros)} weights are zero (${percent(zeros / weights)})`
       : `pruned: ${number(zeros)} weights are zero (${percent(zeros / weights)} of all), pattern ${pattern}${means[pattern] ? ` (${means[pattern]})` : ""}`,
