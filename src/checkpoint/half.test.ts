@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { bf16ToFloat32, float16ToFloat32, float32ToBf16, indexOfNonFinite } from "./half.ts";
+import { bf16ToFloat32, float16ToFloat32, float32ToBf16, float32ToFloat16, indexOfNonFinite } from "./half.ts";
 
 const allBits = Uint16Array.from({ length: 65_536 }, (_, i) => i);
 const float32 = (...bits: number[]) => new Float32Array(Uint32Array.from(bits).buffer);
@@ -84,4 +84,21 @@ test("finds the first infinity or NaN", () => {
   for (const bits of [0x7f80, 0xff80, 0x7fc0, 0xffff, 0x7f81]) {
     assert.equal(indexOfNonFinite(Uint16Array.of(0, bits, bits)), 1);
   }
+});
+
+test("every float16 survives the way to float32 and back, and no other is nearer than the one chosen", () => {
+  const values = float16ToFloat32(allBits);
+  const back = float32ToFloat16(values);
+  for (const bits of allBits) assert.equal(back[bits], (bits & 0x7fff) > 0x7c00 ? bits | 0x200 : bits);
+  // Between neighbours: below the middle, on it (to the even one), above it; subnormals and the step to infinity too.
+  for (let bits = 0; bits < 0x7c00; bits++) {
+    const low = values[bits]!;
+    const high = bits === 0x7bff ? 65_536 : values[bits + 1]!;
+    const middle = (low + high) / 2;
+    const around = Float32Array.of(middle * (1 - 2 ** -20), middle, middle * (1 + 2 ** -20), -middle);
+    const even = bits % 2 === 0 ? bits : bits + 1;
+    assert.deepEqual([...float32ToFloat16(around)], [bits, even, bits + 1, even | 0x8000], `${bits}`);
+  }
+  const ends = float32ToFloat16(Float32Array.of(1e30, -1e30, 1e-30, -1e-30));
+  assert.deepEqual([...ends], [0x7c00, 0xfc00, 0, 0x8000]);
 });

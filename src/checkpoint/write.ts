@@ -1,5 +1,5 @@
 /** Writes a checkpoint as the Hugging Face folder that Python's transformers loads. */
-import { rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
 import { listener, type OnProgress } from "../progress.ts";
@@ -11,8 +11,8 @@ import { writeSafetensors } from "./safetensors.ts";
  * Writes `config.json`, `generation_config.json`, `tokenizer.json`, `tokenizer_config.json` and `model.safetensors`
  * (bfloat16) into `folder`, which is made where it is missing; and `chat_template.jinja` if the checkpoint has its chat template there. Opening the folder again gives equal tensors.
  *
- * Each file appears whole or not at all, the weights last, so that a folder with `model.safetensors` is complete. A graph that
- * `exportModel` wrote there for other weights is removed. One tensor is in memory at a time.
+ * Each file appears whole or not at all, the weights last, so that a folder with `model.safetensors` is complete. Graphs that
+ * `exportModel` wrote there for other weights are removed. One tensor is in memory at a time.
  *
  * @throws PrunelabError when the disk is full, the folder cannot be written, or the checkpoint cannot be read.
  */
@@ -41,7 +41,9 @@ export async function writeCheckpoint(
         // One that another model left here would count before this one's.
         if (chatTemplate === undefined) await rm(join(folder, "chat_template.jinja"), { force: true });
         for (const [name, text] of Object.entries(texts)) await writeFileAtomic(join(folder, name), text);
-        for (const name of ["model.onnx", "model.onnx_data"]) await rm(join(folder, "onnx", name), { force: true });
+        for (const name of await readdir(join(folder, "onnx")).catch(() => [])) {
+          if (/^model(_\w+)?\.onnx(_data)?$/.test(name)) await rm(join(folder, "onnx", name), { force: true });
+        }
       },
     },
   );

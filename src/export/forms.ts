@@ -7,7 +7,7 @@ import { writeCheckpoint } from "../checkpoint/write.ts";
 import { PrunelabError } from "../errors.ts";
 import type { Form } from "./form.ts";
 import { ggufForms } from "./gguf.ts";
-import { onnxFp32 } from "./onnx.ts";
+import { onnxForms } from "./onnx.ts";
 
 /** Header and tokenizer, roughly. */
 const textBytes = 5e7;
@@ -37,7 +37,7 @@ function bytesOf({ buffer, byteOffset, byteLength }: Uint16Array): Buffer {
 }
 
 /** In the order of the help. */
-export const exportForms: readonly Form[] = [bf16, onnxFp32, ...ggufForms];
+export const exportForms: readonly Form[] = [bf16, ...onnxForms, ...ggufForms];
 
 /** @throws PrunelabError if there is no such form. */
 export function findForm(name: string): Form {

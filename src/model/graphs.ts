@@ -31,33 +31,57 @@ export function buildGraph(config: ModelConfig, kind: GraphKind): Uint8Array {
     addScoreHead(graph, config, x, graph.input("targets", "int64", ["pairs", 2]));
     return graph.encode(`${config.model_type}-${kind}`);
   }
-  const inputIds = graph.input("input_ids", "int64", ["batch_size", "sequence_length"]);
-  const positionIds = graph.input("position_ids", "int64", ["batch_size", "sequence_length"]);
-  // Sliding layers may have a shorter past. transformers.js gives all the same one.
-  const pastOf = (type: LayerType) => (kind === "score" ? `past_${type}` : "past_sequence_length");
-  const shape = (columns: string) => ["batch_size", config.num_key_value_heads, columns, config.head_dim];
-  const cached = (layer: number, what: "key" | "value", now: Value) => {
-    const past = pastOf(config.layer_types[layer]!);
-    const before = graph.input(pastName(layer, what), "float32", shape(past));
-    const all = graph.concat([before, now], 2);
-    graph.output(`present.${layer}.${what}`, all, "float32", shape(`total_${past}`));
-    return all;
-  };
-  if (kind === "score") {
-    const mask = (type: LayerType) =>
-      graph.input(`mask.${type}`, "float32", ["batch_size", 1, "sequence_length", `total_past_${type}`]);
-    const masks = Object.fromEntries(layerTypesOf(config).map((type) => [type, mask(type)]));
-    // What the last block computes after its attention is needed only where something is scored.
-    const positions = graph.input("positions", "int64", ["rows"]);
-    const kept = (x: Value) => graph.op("Gather", [x, positions]);
-    const x = addDecoder(graph, config, { inputIds, positionIds, masks, cached, kept });
-    graph.output("hidden", x, "float32", ["rows", config.hidden_size]);
-  } else {
-    const masks = addCausalMasks(graph, config, inputIds);
-    const x = addDecoder(graph, config, { inputIds, positionIds, masks, cached });
-    addGenerationHead(graph, config, x, inputIds);
+  if (kind === "generate") {
+    addGeneration(graph, config);
+    return graph.encode(`${config.model_type}-${kind}`);
   }
+  const { inputIds, positionIds } = addIds(graph);
+  const mask = (type: LayerType) =>
+    graph.input(`mask.${type}`, "float32", ["batch_size", 1, "sequence_length", `total_past_${type}`]);
+  const cached = cacheOf(graph, config, (type) => `past_${type}`);
+  const masks = Object.fromEntries(layerTypesOf(config).map((type) => [type, mask(type)]));
+  // What the last block computes after its attention is needed only where something is scored.
+  const positions = graph.input("positions", "int64", ["rows"]);
+  const kept = (x: Value) => graph.op("Gather", [x, positions]);
+  const x = addDecoder(graph, config, { inputIds, positionIds, masks, cached, kept });
+  graph.output("hidden", x, "float32", ["rows", config.hidden_size]);
   return graph.encode(`${config.model_type}-${kind}`);
+}
+
+/** Adds all of the graph `generate`, see {@link buildGraph}; its keys and values may be kept in float16. */
+export function addGeneration(graph: GraphBuilder, config: ModelConfig, cacheType: CacheType = "float32"): void {
+  const { inputIds, positionIds } = addIds(graph);
+  // Sliding layers may have a shorter past. transformers.js gives all the same one.
+  const cached = cacheOf(graph, config, () => "past_sequence_length", cacheType);
+  const masks = addCausalMasks(graph, config, inputIds);
+  const x = addDecoder(graph, config, { inputIds, positionIds, masks, cached });
+  addGenerationHead(graph, config, x, inputIds);
+}
+
+/** What the keys and values between two runs are held in. */
+export type CacheType = "float32" | "float16";
+
+function addIds(graph: GraphBuilder): { inputIds: Value; positionIds: Value } {
+  const ids = (name: string) => graph.input(name, "int64", ["batch_size", "sequence_length"]);
+  return { inputIds: ids("input_ids"), positionIds: ids("position_ids") };
+}
+
+/** Puts the keys and values of a run after those before it, which are inputs, and makes all of them outputs. */
+function cacheOf(
+  graph: GraphBuilder,
+  config: ModelConfig,
+  pastOf: (type: LayerType) => string,
+  type: CacheType = "float32",
+): (layer: number, what: "key" | "value", now: Value) => Value {
+  const shape = (columns: string) => ["batch_size", config.num_key_value_heads, columns, config.head_dim];
+  return (layer, what, now) => {
+    const past = pastOf(config.layer_types[layer]!);
+    const before = graph.input(pastName(layer, what), type, shape(past));
+    const own = type === "float32" ? now : graph.cast(now, type);
+    const all = graph.concat([before, own], 2);
+    graph.output(`present.${layer}.${what}`, all, type, shape(`total_${past}`));
+    return type === "float32" ? all : graph.cast(all, "float32");
+  };
 }
 
 const pastName = (layer: number, what: "key" | "value") => `past_key_values.${layer}.${what}`;

@@ -8,18 +8,22 @@ export type Value = string;
 /** A size, or the name of one that is known only when the graph runs. */
 export type Dimension = number | string;
 
-export type ElementType = "float32" | "float64" | "int64" | "bool";
+export type ElementType = "float32" | "float64" | "float16" | "int64" | "uint8" | "int8" | "bool";
 
 /** Where a weight lies in an external data file. */
 export interface ExternalWeight {
   readonly shape: readonly number[];
+  /** float32 unless given. */
+  readonly type?: "float32" | "float16" | "uint8" | "int8";
   /** Bytes from the start of the file. */
   readonly offset: number;
 }
 
-/** Bytes that a weight takes in its file, in float32. */
-export function bytesOfWeight({ shape }: Pick<ExternalWeight, "shape">): number {
-  return elementCount(shape) * 4;
+const weightElementBytes = { float32: 4, float16: 2, uint8: 1, int8: 1 };
+
+/** Bytes that a weight takes in its file. */
+export function bytesOfWeight({ shape, type = "float32" }: Pick<ExternalWeight, "shape" | "type">): number {
+  return elementCount(shape) * weightElementBytes[type];
 }
 
 /** By tensor name. */
@@ -45,7 +49,15 @@ export function placeWeights(
 export type Attribute = number | string | readonly number[] | { readonly float: number };
 
 // TensorProto.DataType and AttributeProto.AttributeType of onnx.proto3.
-const dataType: Record<ElementType, number> = { float32: 1, int64: 7, bool: 9, float64: 11 };
+const dataType: Record<ElementType, number> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+};
 const attributeType = { float: 1, int: 2, string: 3, ints: 7 };
 
 const irVersion = 9;
@@ -101,13 +113,13 @@ export class GraphBuilder {
   weight(name: string): Value {
     const weight = this.weights.get(name);
     if (!weight) throw new Error(`internal: weight not in the layout: ${name}`);
-    const { shape, offset } = weight;
+    const { shape, offset, type = "float32" } = weight;
     const entries = { location: this.dataFile, offset: String(offset), length: String(bytesOfWeight(weight)) };
     this.initializers.set(
       name,
       message(
         shape.map((size) => int(1, size)),
-        int(2, dataType.float32),
+        int(2, dataType[type]),
         text(8, name),
         Object.entries(entries).map(([key, value]) => bytes(13, message(text(1, key), text(2, value)))),
         int(14, 1),
@@ -117,11 +129,17 @@ export class GraphBuilder {
   }
 
   /** A small constant kept inside the model. */
-  constant(type: "float32" | "int64", data: readonly number[], shape: readonly number[] = [data.length]): Value {
+  constant(
+    type: "float32" | "int64" | "uint8",
+    data: readonly number[],
+    shape: readonly number[] = [data.length],
+  ): Value {
     const raw =
-      type === "float32"
-        ? new Uint8Array(Float32Array.from(data).buffer)
-        : new Uint8Array(BigInt64Array.from(data.map(BigInt)).buffer);
+      type === "uint8"
+        ? Uint8Array.from(data)
+        : type === "float32"
+          ? new Uint8Array(Float32Array.from(data).buffer)
+          : new Uint8Array(BigInt64Array.from(data.map(BigInt)).buffer);
     const name = `${type}_${shape.join("x") || "scalar"}_${data.length < 5 ? data.join("_") : this.count("constant")}`;
     this.initializers.set(
       name,
@@ -176,6 +194,10 @@ export class GraphBuilder {
 
   concat(values: readonly Value[], axis: number): Value {
     return this.op("Concat", values, { axis });
+  }
+
+  cast(x: Value, to: ElementType): Value {
+    return this.op("Cast", [x], { to: dataType[to] });
   }
 
   transpose(x: Value, ...perm: number[]): Value {

@@ -102,3 +102,9 @@ export function float32(values: Float32Array, shape: readonly number[]): ort.Ten
 export function float64(values: Float64Array, shape: readonly number[]): ort.Tensor {
   return new (runtime().Tensor)("float64", values, shape);
 }
+
+/** A tensor without elements. */
+export function empty(type: "float32" | "float16", shape: readonly number[]): ort.Tensor {
+  const none = type === "float32" ? new Float32Array(0) : new Uint16Array(0);
+  return new (runtime().Tensor)(type, none as Float32Array, shape);
+}
