@@ -6,8 +6,7 @@ import { defaultModel } from "../../src/hub/open-checkpoint.ts";
 import {
   applyAdapter,
   type Evaluation,
-  evaluate as evaluateModel,
-  loadLanguageModel,
+  evaluateCheckpoint,
   openCheckpoint,
   scoreRows,
   writeResults,
@@ -77,9 +76,7 @@ scored. Answers are kept in the cache by the digest of the weights, so a second 
     const { onProgress, note, finish } = terminalProgress();
     const base = await openCheckpoint(name, { onProgress, onNotice: note });
     const checkpoint = adapter === undefined ? base : await applyAdapter(base, adapter);
-    const model = await loadLanguageModel(checkpoint, { device, onProgress });
-    const evaluation = await evaluateModel(model, tasks, { ...options, onProgress });
-    await model.release();
+    const evaluation = await evaluateCheckpoint(checkpoint, tasks, { ...options, device, onProgress });
     finish();
     const { results } = await writeResults(evaluation, output);
     const { reusedAnswers, seconds } = evaluation;

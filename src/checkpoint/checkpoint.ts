@@ -21,6 +21,23 @@ export interface GgufOrigin {
   readonly tensors: ReadonlyMap<string, GgufTensor & { readonly values: () => Promise<Uint16Array> }>;
 }
 
+/** Text and id of the tokens that results files name. */
+export interface SpecialTokens {
+  readonly pad: readonly [string, number];
+  readonly eos: readonly [string, number];
+  /** Null if the tokenizer has none, as in Qwen. */
+  readonly bos: readonly [string, number] | null;
+}
+
+/** What is known of a tokenizer without encoding anything. */
+export interface TokenizerFacts {
+  readonly specialTokens: SpecialTokens;
+  /** As `tokenizer_config.json` has it: a template, or a list of them with names. */
+  readonly chatTemplate?: unknown;
+  /** Hex digest of both files: equal digests mean equal token ids of every text. */
+  readonly digest: string;
+}
+
 /** Named bfloat16 tensors and a config. A dense and a pruned model have this one type, so no later stage can tell them apart. */
 export interface Checkpoint {
   /** How reports call it, e.g. `"google/gemma-3-270m"`. */
@@ -42,6 +59,8 @@ export interface Checkpoint {
   /** Hex digest of the weights and the config: equal digests mean equal weights. */
   digest(): Promise<string>;
   tokenizer(): Promise<TokenizerFiles>;
+  /** The same files' facts, where they are known without parsing megabytes. */
+  tokenizerFacts?(): Promise<TokenizerFacts>;
   /** `generation_config.json`, parsed; made from the config where the checkpoint has none. */
   generationConfig(): Promise<Record<string, unknown>>;
 }

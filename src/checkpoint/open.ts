@@ -21,6 +21,7 @@ import { isSameData } from "./same-data.ts";
 import { findTensors, type StoredOptions, type StoredTensor } from "./stored-tensors.ts";
 import type { TensorInfo } from "./tensor.ts";
 import { modelTensors, weightOffset } from "./tensor-names.ts";
+import { factsOf, isFacts } from "./tokenizer-facts.ts";
 
 /** What a format's reader finds; the rest is the same for all. */
 interface Opened {
@@ -30,6 +31,8 @@ interface Opened {
   /** The files that hold the weights, in a fixed order. */
   readonly sources: readonly ByteSource[];
   readonly tokenizer: () => Promise<TokenizerFiles>;
+  /** The state of the files that it is read from; undefined if one changed just now. */
+  readonly tokenizerStamp: () => Promise<string | undefined>;
   /** `generation_config.json`, where there is one. */
   readonly generationConfig: () => Promise<Record<string, unknown> | undefined>;
 }
@@ -66,7 +69,10 @@ const keepNothing: Keep = async (_, { make }) => await make();
  */
 export async function openCheckpointFile(path: string, options: OpenOptions = {}): Promise<Checkpoint> {
   const where = resolve(path);
-  const { config, stored, gguf, sources, tokenizer, generationConfig } = await openFormat(where, options);
+  const { config, stored, gguf, sources, tokenizer, tokenizerStamp, generationConfig } = await openFormat(
+    where,
+    options,
+  );
   const tensors = new Map<string, TensorInfo>();
   for (const { name, shape } of modelTensors(config)) {
     const found = stored.get(name);
@@ -87,6 +93,8 @@ export async function openCheckpointFile(path: string, options: OpenOptions = {}
       );
     }
   }
+  const keep = options.keep ?? keepNothing;
+  const files = once(tokenizer);
   return {
     name: options.name ?? basename(where).replace(/\.(?:gguf|safetensors)$/, ""),
     config,
@@ -105,8 +113,13 @@ export async function openCheckpointFile(path: string, options: OpenOptions = {}
       return { ...info, data };
     },
     ...(gguf && { gguf }),
-    digest: once(() => digestOf(config, sources, options.keep ?? keepNothing)),
-    tokenizer: once(tokenizer),
+    digest: once(() => digestOf(config, sources, keep)),
+    tokenizer: files,
+    tokenizerFacts: once(async () => {
+      const make = async () => factsOf(await files());
+      const stamp = await tokenizerStamp();
+      return stamp === undefined ? make() : keep("tokenizers", { key: ["facts", stamp], make, isWhole: isFacts });
+    }),
     generationConfig: once(
       async () =>
         (await generationConfig()) ?? {
@@ -187,6 +200,14 @@ async function openSafetensors(
       tokenizer: await inFolder("tokenizer.json"),
       ...(await readTokenizerConfig(folder)),
     }),
+    tokenizerStamp: async () => {
+      const stamps = [];
+      for (const name of ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"]) {
+        const path = join(folder, name);
+        stamps.push((await exists(path)) ? (await fileSource(path)).stamp : `no ${name}`);
+      }
+      return stamps.includes(undefined) ? undefined : stamps.join("\n");
+    },
     generationConfig: async () =>
       (await exists(join(folder, "generation_config.json"))) ? inFolder("generation_config.json") : undefined,
   };
@@ -255,6 +276,7 @@ async function openGguf(source: ByteSource, keep: Keep): Promise<Opened> {
     gguf: { metadata, tensors: origin },
     sources: parts.map(({ source }) => source),
     tokenizer: () => ggufTokenizer(metadata, first.stamp, keep),
+    tokenizerStamp: async () => first.stamp,
     generationConfig: async () => undefined,
   };
 }

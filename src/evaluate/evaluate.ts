@@ -5,7 +5,7 @@ import type { Row } from "../datasets/source.ts";
 import { PrunelabError } from "../errors.ts";
 import { cacheFolder, labelEntry } from "../hub/cache-folder.ts";
 import type { LanguageModel } from "../model/language-model.ts";
-import { loadLanguageModel } from "../model/load.ts";
+import { type LoadOptions, openLanguageModel } from "../model/load.ts";
 import { listener, type OnProgress } from "../progress.ts";
 import { findTasks } from "../tasks/find-tasks.ts";
 import { type Documents, defaultSeed, type LoadDocumentsOptions, loadDocuments } from "../tasks/load-documents.ts";
@@ -125,17 +125,20 @@ export async function evaluate(
 
 /**
  * `loadLanguageModel`, `evaluate` and `release` for a model that is scored once. What an earlier run of the same weights has answered is
- * taken from the cache; if that is all, no weights are loaded.
+ * taken from the cache; if that is all, neither weights nor tokenizer are loaded.
  *
  * @throws PrunelabError as those do.
  */
 export async function evaluateCheckpoint(
   checkpoint: Checkpoint,
   tasks: readonly (string | Task)[],
-  options: EvaluateOptions = {},
+  { device, ...options }: EvaluateOptions & Pick<LoadOptions, "device"> = {},
 ): Promise<ShownEvaluation> {
   const { onProgress } = options;
-  const model = await loadLanguageModel(checkpoint, onProgress ? { onProgress } : {});
+  const { model } = await openLanguageModel(checkpoint, {
+    ...(device && { device }),
+    ...(onProgress && { onProgress }),
+  });
   try {
     return await evaluate(model, tasks, options);
   } finally {

@@ -3,8 +3,7 @@ import { test } from "node:test";
 import { readChatTemplate } from "./chat-template.ts";
 
 const special = { pad: ["<pad>", 0], eos: ["<eos>", 1], bos: ["<bos>", 2] } as const;
-const read = (chat_template: unknown) =>
-  readChatTemplate({ tokenizer: {}, tokenizerConfig: { chat_template } }, special);
+const read = (chat_template: unknown) => readChatTemplate({ tokenizerConfig: { chat_template } }, special);
 const plain = `{{ bos_token }}
 {%- for message in messages %}
     {%- if message.role == "tool" %}{{ raise_exception("no tools") }}{% endif %}

@@ -1,15 +1,15 @@
 /** A tokenizer's chat template: messages to the text that a chat model was trained on. */
 import { Template } from "@huggingface/jinja";
-import type { TokenizerFiles } from "../checkpoint/checkpoint.ts";
+import type { SpecialTokens, TokenizerFiles } from "../checkpoint/checkpoint.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
-import type { ChatMessage, ChatTemplate, SpecialTokens } from "./language-model.ts";
+import type { ChatMessage, ChatTemplate } from "./language-model.ts";
 
 /**
  * The template of `tokenizer_config.json`, the one called `default` where it has several; undefined where it has none.
  * A template that knows no system role gets the messages without it, as in lm-evaluation-harness.
  */
 export function readChatTemplate(
-  { tokenizerConfig }: TokenizerFiles,
+  { tokenizerConfig }: Pick<TokenizerFiles, "tokenizerConfig">,
   specialTokens: SpecialTokens,
 ): ChatTemplate | undefined {
   const { chat_template } = tokenizerConfig;

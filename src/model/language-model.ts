@@ -1,4 +1,5 @@
 /** The narrow waist: what scoring asks of a model. */
+import type { SpecialTokens } from "../checkpoint/checkpoint.ts";
 import type { OnProgress } from "../progress.ts";
 
 /** One question to a model: how likely is `continuation` after `context`? Spaces at the border belong to the continuation. */
@@ -74,12 +75,4 @@ export interface ChatTemplate {
   readonly text: string;
   /** The messages as one text, up to where the assistant's answer begins. */
   render(messages: readonly ChatMessage[]): string;
-}
-
-/** Text and id of the tokens that results files name. */
-export interface SpecialTokens {
-  readonly pad: readonly [string, number];
-  readonly eos: readonly [string, number];
-  /** Null if the tokenizer has none, as in Qwen. */
-  readonly bos: readonly [string, number] | null;
 }

@@ -3,8 +3,9 @@
 import { createHash } from "node:crypto";
 import { packageVersion } from "../base/package-root.ts";
 import { withTable } from "../base/value-table.ts";
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { Checkpoint, TokenizerFiles } from "../checkpoint/checkpoint.ts";
 import { elementCount } from "../checkpoint/tensor.ts";
+import { factsOf } from "../checkpoint/tokenizer-facts.ts";
 import { PrunelabError } from "../errors.ts";
 import type { Device } from "../onnx/session.ts";
 import { listener, type OnProgress } from "../progress.ts";
@@ -22,7 +23,7 @@ import type {
 import { rollingWindows } from "./rolling.ts";
 import { computePrefix, scoreTrees, type TokenScore } from "./score.ts";
 import { type Pack, packSequences, sharedPrefixLength, TreeBuilder } from "./token-tree.ts";
-import { encodePrompt, loadTokenizer, specialTokensOf, type Tokenizer } from "./tokenizer.ts";
+import { encodePrompt, loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 import { weightsFolder } from "./weights.ts";
 
 // A shorter prefix costs more as a forward of its own than it saves.
@@ -42,17 +43,34 @@ export interface LoadOptions {
  *
  * @throws PrunelabError when the checkpoint cannot be read, the cache cannot be written or the device is not there.
  */
-export async function loadLanguageModel(
+export async function loadLanguageModel(checkpoint: Checkpoint, options: LoadOptions = {}): Promise<LanguageModel> {
+  const { model, ready } = await openLanguageModel(checkpoint, options);
+  await ready();
+  return model;
+}
+
+/**
+ * The same without the tokenizer, which takes a second or more to read: it is read when something is asked that no journal answers. Until
+ * `ready` has ended, the model's `encode` throws.
+ */
+export async function openLanguageModel(
   checkpoint: Checkpoint,
   { device = "cpu", onProgress }: LoadOptions = {},
-): Promise<LanguageModel> {
+): Promise<{ readonly model: LanguageModel; readonly ready: () => Promise<Tokenizer> }> {
   const { config } = checkpoint;
-  const files = await checkpoint.tokenizer();
-  const specialTokens = specialTokensOf(files);
-  const chatTemplate = readChatTemplate(files, specialTokens);
+  const facts = await (checkpoint.tokenizerFacts?.() ?? checkpoint.tokenizer().then(factsOf));
+  const { specialTokens } = facts;
+  const chatTemplate = readChatTemplate({ tokenizerConfig: { chat_template: facts.chatTemplate } }, specialTokens);
+  let files: TokenizerFiles | undefined;
   let loaded: Tokenizer | undefined;
-  // When it is asked for: it takes seconds, and all answers may come from a journal.
-  const tokenizer = () => (loaded ??= withinEmbedding(loadTokenizer(files), config.vocab_size));
+  const tokenizer = () => {
+    if (!files) throw new Error("the tokenizer is not read yet");
+    return (loaded ??= withinEmbedding(loadTokenizer(files), config.vocab_size));
+  };
+  const ready = async () => {
+    files ??= await checkpoint.tokenizer();
+    return tokenizer();
+  };
   const { eos_token_id } = await checkpoint.generationConfig();
   const digest = await checkpoint.digest();
   const folder = () => weightsFolder(checkpoint, listener(onProgress));
@@ -63,9 +81,6 @@ export async function loadLanguageModel(
   // What answers depend on beside the weights and tokens.
   const engine = `float32 ${device === "cpu" ? "" : `${device} `}${packageVersion()}`;
 
-  let tokenizerKey: string | undefined;
-  const tokenizerDigest = () => (tokenizerKey ??= keyOf([JSON.stringify(files)]));
-
   /** The answers to a whole call. The journal keeps them by its texts too: a second run needs neither tokenizer nor weights. */
   async function askOnce<Request, Answer>(
     kind: string,
@@ -73,13 +88,14 @@ export async function loadLanguageModel(
     { journal, onProgress = listener() }: AskOptions<Answer>,
     ask: () => Promise<Answer[]>,
   ): Promise<readonly Answer[]> {
-    const key = keyOf([`${kind} ${engine}`, tokenizerDigest(), JSON.stringify(requests)]);
+    const key = keyOf([`${kind} ${engine} ${facts.digest}`, JSON.stringify(requests)]);
     const total = requests.length;
     const known = journal?.get(key);
     if (known?.length === total) {
       onProgress?.({ step: "score", done: total, total, unit: "requests" });
       return known;
     }
+    await ready();
     const answers = await ask();
     if (total > 0) await journal?.add(key, answers);
     return answers;
@@ -197,10 +213,11 @@ export async function loadLanguageModel(
 
     release: () => graph.release(),
   };
-  return withTable(model, () => ({
+  const facing = withTable(model, () => ({
     ...{ name: model.name, family: config.model_type, weights: model.parameterCount, device },
     "longest input": `${maxLength.toLocaleString("en-US")} tokens`,
   }));
+  return { model: facing, ready };
 }
 
 /** The tokenizer, which refuses texts that spell a token that the model has no embedding for, such as Gemma 3's `<image_soft_token>`. */

@@ -1,8 +1,8 @@
 /** Text to token ids and back, by `tokenizer.json` and `tokenizer_config.json`. */
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
-import type { TokenizerFiles } from "../checkpoint/checkpoint.ts";
+import type { SpecialTokens, TokenizerFiles } from "../checkpoint/checkpoint.ts";
+import { specialTokensOf } from "../checkpoint/tokenizer-facts.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
-import type { SpecialTokens } from "./language-model.ts";
 import { encodeByWords } from "./word-cache.ts";
 
 export interface Tokenizer {
@@ -67,31 +67,6 @@ export function loadTokenizer({ tokenizer, tokenizerConfig }: TokenizerFiles): T
       return ids.length === 0 ? "" : library.decode([...ids], { skip_special_tokens: skipSpecialTokens });
     },
   };
-}
-
-/**
- * The special tokens that the files name; takes no time beside `loadTokenizer`.
- *
- * @throws PrunelabError when they name no EOS, or a token that is not there.
- */
-export function specialTokensOf({ tokenizer, tokenizerConfig }: TokenizerFiles): SpecialTokens {
-  const { added_tokens, model } = tokenizer as {
-    added_tokens?: readonly { content: string; id: number }[];
-    model?: { vocab?: Record<string, number> } | null;
-  };
-  const special = (key: string): readonly [string, number] | null => {
-    const entry = tokenizerConfig[key];
-    // Older files write an object with the token's flags.
-    const text = typeof entry === "object" ? (entry as { content?: unknown } | null)?.content : entry;
-    if (text === undefined || text === null) return null;
-    const id = added_tokens?.find(({ content }) => content === text)?.id ?? model?.vocab?.[String(text)];
-    if (typeof text === "string" && typeof id === "number") return [text, id];
-    throw new PrunelabError(`tokenizer_config.json names no known ${key}: ${JSON.stringify(entry)}; download it again`);
-  };
-  const bos = special("bos_token");
-  const eos = special("eos_token");
-  if (!eos) throw new PrunelabError("tokenizer_config.json names no known eos_token: missing; download it again");
-  return { pad: special("pad_token") ?? special("unk_token") ?? eos, eos, bos };
 }
 
 /**

@@ -168,6 +168,7 @@ function overlay(
     read: async (wanted) => replaced.get(wanted) ?? dense.read(wanted),
     digest: () => (digest ??= digestOf(dense, tensors)),
     tokenizer: () => dense.tokenizer(),
+    ...(dense.tokenizerFacts && { tokenizerFacts: dense.tokenizerFacts }),
     generationConfig: () => dense.generationConfig(),
   };
   return withTable(pruned, () => ({
