@@ -23,8 +23,8 @@ const replacements = new Map([
   ["cd", "here: process.chdir(folder)"],
   ["pwd", "here: process.cwd()"],
   ["env", "here: process.env"],
-  ["load", 'import what you need from the file'],
-  ["run", 'import the file'],
+  ["load", "import what you need from the file"],
+  ["run", "import the file"],
   ["matplotlib", "figures are shown without it"],
 ]);
 

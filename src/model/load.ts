@@ -65,7 +65,8 @@ export async function openLanguageModel(
   let loaded: Tokenizer | undefined;
   const tokenizer = () => {
     if (!files) throw new Error("the tokenizer is not read yet");
-    return (loaded ??= withinEmbedding(loadTokenizer(files), config.vocab_size));
+    loaded ??= withinEmbedding(loadTokenizer(files), config.vocab_size);
+    return loaded;
   };
   const ready = async () => {
     files ??= await checkpoint.tokenizer();

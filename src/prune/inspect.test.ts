@@ -46,7 +46,7 @@ test("a dense model, a scope of its own, changed weights and another base are to
     (await inspectCheckpoint(checkpoint)).pruned.map(({ name }) => name),
     ["mlp.up_proj"],
   );
-  const { config } = expectedModels["olmo2"]!;
+  const { config } = expectedModels.olmo2!;
   const tensors = randomTensors(config);
   const data = tensors[3]!.data.slice();
   data[0]! ^= 1;
@@ -74,7 +74,7 @@ test("the command prints it, and finishes what torch left unfinished", async () 
   };
   const json = JSON.parse(await command(tinyModel, "--json"));
   assert.deepEqual([json.family, json.pattern], ["gemma3_text", "dense"]);
-  const { config } = expectedModels["smollm2"]!;
+  const { config } = expectedModels.smollm2!;
   const stored = randomTensors(config).flatMap((tensor) =>
     /down_proj/.test(tensor.name)
       ? [
