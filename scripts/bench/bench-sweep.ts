@@ -1,7 +1,7 @@
 /** `npm run bench:sweep`: what sweeps cost beside their units: the engine, two workers against one, and growth to 10,000 units. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createWriteStream } from "node:fs";
+import { createWriteStream, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { availableParallelism, loadavg, tmpdir } from "node:os";
@@ -28,7 +28,8 @@ const help = `usage: npm run bench:sweep -- [options]
 --units <n>           of them; default 24
 --limit <n>           HellaSwag documents of each; default 20
 
-Starts redis-server on loopback, keeping its log of commands on disk as advised. Prints three tables.`;
+Starts redis-server on loopback, keeping its log of commands on disk as advised. Prints three tables, with seconds of the processor beside
+those of the clock. Needs Linux.`;
 
 explainErrors("bench:sweep");
 const { values } = parseArgs({
@@ -75,24 +76,29 @@ async function benchEngine(folder: string, url: string, count: number): Promise<
   await runSweep(units.slice(0, 1), { output });
   const result = (await readResult(output, units[0]!.id)) as UnitResult;
   await rm(resultPath(output, units[0]!.id));
-  const pushing = await milliseconds(() => pushUnits(units, { url, output }));
+  const pushing = await costOf(() => pushUnits(units, { url, output }));
   await writeResults(output, units, result);
-  const running = await milliseconds(() => runSweep(units, { output }));
+  const running = await costOf(() => runSweep(units, { output }));
   let first = 0;
   let last = 0;
-  await workUnits({
-    ...{ url, output, drain: true },
-    onUnit: (_, ended) => {
-      last = performance.now();
-      if (ended === "started") first ||= last;
-    },
-  });
+  const working = await costOf(() =>
+    workUnits({
+      ...{ url, output, drain: true },
+      onUnit: (_, ended) => {
+        last = performance.now();
+        if (ended === "started") first ||= last;
+      },
+    }),
+  );
   const alone = await command(["unit", join(output, "plan.jsonl"), "--index", "0", "--output", output]);
-  console.log("| units without work | ms a unit |\n|---|---:|");
-  console.log(`| sweep run | ${(running / count).toFixed(1)} |`);
-  console.log(`| sweep push | ${(pushing / count).toFixed(1)} |`);
-  console.log(`| sweep work, a process for each unit | ${((last - first) / count).toFixed(0)} |`);
-  console.log(`| sweep unit, as a cluster starts it | ${alone.milliseconds.toFixed(0)} |\n`);
+  const row = (name: string, seconds: number, { cpu }: Cost, of: number) =>
+    console.log(`| ${name} | ${((1000 * seconds) / of).toFixed(1)} | ${((1000 * cpu) / of).toFixed(1)} |`);
+  console.log("| units without work | ms a unit | of the processor |\n|---|---:|---:|");
+  row("sweep run", running.seconds, running, count);
+  row("sweep push", pushing.seconds, pushing, count);
+  row("sweep work, a process for each unit", (last - first) / 1000, working, count);
+  row("sweep unit, as a cluster starts it", alone.seconds, alone, 1);
+  console.log();
   return result;
 }
 
@@ -107,24 +113,26 @@ async function benchWorkers(
   await writeFile(plan, planText(units));
   const cores = availableParallelism();
   const seconds: number[] = [];
-  console.log(`| ${count} units of ${study.model.split("/").at(-1)} | s | s a unit |\n|---|---:|---:|`);
+  console.log(
+    `| ${count} units of ${study.model.split("/").at(-1)} | s | s a unit | of the processor |\n|---|---:|---:|---:|`,
+  );
   for (const workers of [0, 1, 2]) {
     const output = join(folder, `by-${workers}`);
     // Of its own, so that no run finds another's answers.
     const cache = { PRUNELAB_CACHE: join(folder, `cache-${workers}`) };
     const words = ["--output", output, "--queue", url, "--drain", "--threads", String(Math.ceil(cores / workers))];
     if (workers > 0) await pushUnits(units, { url, output });
-    const taken = await milliseconds(() =>
+    const { seconds: taken, cpu } = await costOf(() =>
       Promise.all(
         workers === 0
           ? [command(["run", plan, "--output", output], cache)]
           : Array.from({ length: workers }, () => command(["work", ...words], cache)),
       ),
     );
-    seconds.push(taken / 1000);
+    seconds.push(taken);
     const name =
       workers === 0 ? "sweep run" : `${workers} worker${workers > 1 ? "s" : ""}, ${words.at(-1)} threads each`;
-    console.log(`| ${name} | ${(taken / 1000).toFixed(1)} | ${(taken / 1000 / count).toFixed(2)} |`);
+    console.log(`| ${name} | ${taken.toFixed(1)} | ${(taken / count).toFixed(2)} | ${(cpu / count).toFixed(2)} |`);
   }
   console.log(`\ntwo workers do ${(seconds[1]! / seconds[2]!).toFixed(2)} times what one does\n`);
 }
@@ -132,7 +140,7 @@ async function benchWorkers(
 async function benchGrowth(folder: string, result: UnitResult, counts: readonly number[]): Promise<void> {
   const steps = ["plan", "status", "collect"] as const;
   console.log(
-    `| units | ${steps.map((step) => `${step}, s | GB`).join(" | ")} |\n|---:|${"---:|---:|".repeat(steps.length)}`,
+    `| units | ${steps.map((step) => `${step}, s | of the processor | GB`).join(" | ")} |\n|---:|${"---:|---:|---:|".repeat(steps.length)}`,
   );
   for (const count of counts) {
     const output = join(folder, `growth-${count}`);
@@ -143,7 +151,7 @@ async function benchGrowth(folder: string, result: UnitResult, counts: readonly 
     for (const step of steps) {
       const words = step === "plan" ? [study] : [plan, "--output", output];
       const taken = await command([step, ...words], {}, step === "plan" ? plan : undefined);
-      cells.push((taken.milliseconds / 1000).toFixed(2), (taken.bytes / 1e9).toFixed(2));
+      cells.push(taken.seconds.toFixed(2), taken.cpu.toFixed(2), (taken.bytes / 1e9).toFixed(2));
       if (step !== "plan") continue;
       const units = (await readFile(plan, "utf8")).trimEnd().split("\n");
       await writeResults(
@@ -184,10 +192,22 @@ function filesOf({ files }: UnitResult): (readonly [name: string, path: string])
   return [["results", files!.results], ...Object.entries(files!.samples)];
 }
 
-async function milliseconds(work: () => Promise<unknown>): Promise<number> {
-  const started = performance.now();
+interface Cost {
+  readonly seconds: number;
+  /** Seconds of the processor, of this process and those that it waited for: what is left of a time when others work on the machine. */
+  readonly cpu: number;
+}
+
+async function costOf(work: () => Promise<unknown>): Promise<Cost> {
+  const [started, before] = [performance.now(), processorSeconds()];
   await work();
-  return performance.now() - started;
+  return { seconds: (performance.now() - started) / 1000, cpu: processorSeconds() - before };
+}
+
+/** https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: utime, stime, cutime and cstime, in hundredths. */
+function processorSeconds(): number {
+  const fields = readFileSync("/proc/self/stat", "utf8").split(") ")[1]!.split(" ");
+  return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0) / 100;
 }
 
 /** Runs a command of `prunelab sweep` to its end. */
@@ -195,9 +215,9 @@ async function command(
   words: readonly string[],
   env: Readonly<Record<string, string>> = {},
   stdout?: string,
-): Promise<{ readonly milliseconds: number; readonly bytes: number }> {
+): Promise<Cost & { readonly bytes: number }> {
   const program = builtFile("scripts/cli/prunelab.js");
-  const started = performance.now();
+  const [started, before] = [performance.now(), processorSeconds()];
   const child = spawn(process.execPath, [program, "sweep", ...words], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -217,7 +237,7 @@ async function command(
   clearInterval(timer);
   meter.close();
   if (code !== 0) throw new PrunelabError(`prunelab sweep ${words.join(" ")}: exit code ${code}: ${told.trim()}`);
-  return { milliseconds: performance.now() - started, bytes };
+  return { seconds: (performance.now() - started) / 1000, cpu: processorSeconds() - before, bytes };
 }
 
 async function startRedis(folder: string): Promise<{ readonly server: ChildProcess; readonly url: string }> {

@@ -58,7 +58,7 @@ others.`,
     const { rows, status } = await runSweep(units, { output: values.output, onProgress, onNotice: note, onUnit });
     finish();
     if (status.done.length < units.length) process.exitCode = 1;
-    return { text: `${tableText(rows)}${statusText(status)}`, json: { rows, ...counts(status) } };
+    return { text: `${tableText(rows)}${statusText(status)}`.trimEnd(), json: { rows, ...counts(status) } };
   },
 });
 

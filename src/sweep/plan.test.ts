@@ -96,6 +96,8 @@ describe("a plan", () => {
       ...{ model: tinyModel, windows: 1, sparsities: [0.5], patterns: ["2:4", "row"] },
       methods: ["magnitude", { method: "magnitude", sparsity: 0.3 }],
     });
+    const [own] = await planSweep({ ...study, methods: [{ method: "random", seed: 7 }], sparsities: [0.5] });
+    assert.deepEqual([own!.seed, own!.recipe!.seed, own!.method], [7, 7, "random"]);
     assert.deepEqual(
       units.map(({ sparsity, pattern }) => [sparsity, pattern]),
       [
@@ -263,6 +265,7 @@ describe("units", () => {
   it("say before the work that the folder takes nothing", async () => {
     await writeFile(join(folder, "a-file"), "");
     await assert.rejects(runUnit(units[1]!, join(folder, "a-file")), /^PrunelabError: cannot write .*a-file/);
+    await assert.rejects(runSweep(units, { output: join(folder, "a-file") }), /^PrunelabError: cannot write .*a-file/);
     await assert.rejects(runUnit(units[1]!, "/proc/x"), /^PrunelabError: cannot write \/proc\/x/);
   });
 

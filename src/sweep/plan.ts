@@ -104,14 +104,19 @@ function recipesOf(study: Omit<CheckedStudy, "models">, source: string): Part[] 
   );
   const found: Part[] = points.some(({ sparsity }) => sparsity === 0) ? [dense] : [];
   for (const entry of methods) {
-    const { sparsity: own, pattern: ownPattern, ...recipe } = typeof entry === "string" ? { method: entry } : entry;
+    const {
+      sparsity: own,
+      pattern: ownPattern,
+      seed: ownSeed,
+      ...recipe
+    } = typeof entry === "string" ? { method: entry, seed: undefined } : entry;
     const isFixed = own !== undefined || ownPattern?.includes(":");
     const ownPoints: Point[] = isFixed ? [{ sparsity: own ?? null, pattern: ownPattern ?? null }] : points;
     const { method: name, ...others } = recipe;
     const method = Object.keys(others).length === 0 ? name : `${name} ${JSON.stringify(others)}`;
     for (const { sparsity, pattern = null } of ownPoints) {
       if (sparsity === 0) continue;
-      for (const seed of seeds) {
+      for (const seed of ownSeed === undefined ? seeds : [ownSeed as number]) {
         const point = { sparsity, pattern: pattern ?? ownPattern ?? null };
         const full = {
           ...recipe,

@@ -4,7 +4,7 @@ import { PrunelabError } from "../errors.ts";
 import { openCheckpoint } from "../hub/open-checkpoint.ts";
 import { collectSweep, type SweepCollection } from "./collect.ts";
 import { type Unit, unitName } from "./plan.ts";
-import { type RunUnitOptions, runUnit } from "./unit.ts";
+import { checkWritable, type RunUnitOptions, runUnit } from "./unit.ts";
 
 export interface RunSweepOptions extends Omit<RunUnitOptions, "open"> {
   /** The study's folder; results lie in its `results/`. Default `"study"`. */
@@ -26,6 +26,7 @@ export async function runSweep(
   units: readonly Unit[],
   { output = "study", onUnit, checkpoints, ...options }: RunSweepOptions = {},
 ): Promise<SweepCollection> {
+  await checkWritable(output);
   const opened = new Map<string, Promise<Checkpoint>>();
   const { onNotice, signal } = options;
   const open = async (model: string) => {

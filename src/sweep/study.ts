@@ -25,8 +25,13 @@ function makeSchema() {
   });
 
   const recipe = z
-    .looseObject({ method: methods, sparsity: z.number().optional(), pattern: z.string().optional() })
-    .describe("options of prune; a sparsity or a pattern of its own stands in place of the study's");
+    .looseObject({
+      method: methods,
+      sparsity: z.number().optional(),
+      pattern: z.string().optional(),
+      seed: z.int().optional(),
+    })
+    .describe("options of prune; a sparsity, a pattern or a seed of its own stands in place of the study's");
 
   return z
     .strictObject({
@@ -66,11 +71,12 @@ function schema(): ReturnType<typeof makeSchema> {
   return made;
 }
 
-/** Options of `prune`, serialisable. A sparsity or a pattern of its own stands in place of the study's. */
+/** Options of `prune`, serialisable. A sparsity, a pattern or a seed of its own stands in place of the study's. */
 export interface StudyRecipe {
   readonly method: MethodName;
   readonly sparsity?: number | undefined;
   readonly pattern?: string | undefined;
+  readonly seed?: number | undefined;
   readonly [option: string]: unknown;
 }
 
@@ -156,7 +162,7 @@ export async function readStudy(path: string): Promise<CheckedStudy> {
     value = parse(text);
   } catch (error) {
     if (!(error instanceof YAMLParseError)) throw error;
-    throw new PrunelabError(`not YAML: ${path}: ${error.message.split("\n")[0]}; correct it`);
+    throw new PrunelabError(`not YAML: ${path}: ${error.message.split("\n")[0]!.replace(/:$/, "")}; correct it`);
   }
   return checkStudy(value, path);
 }

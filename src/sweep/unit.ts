@@ -22,7 +22,7 @@ import { prune } from "../prune/prune.ts";
 import { sparsityReport } from "../prune/sparsity.ts";
 import type { RecoverOptions } from "../train/recover.ts";
 import { fileDigest, sweepSchema, type Unit } from "./plan.ts";
-import { readResult, resultPath, type UnitResult, whileMarked, writeFailure, writeResult } from "./results.ts";
+import { readResult, type UnitResult, whileMarked, writeFailure, writeResult } from "./results.ts";
 
 export interface RunUnitOptions {
   readonly onProgress?: OnProgress;
@@ -47,7 +47,7 @@ export async function runUnit(
   const found = await readResult(folder, unit.id);
   if (typeof found === "object") return { ...found, reused: true };
   if (found !== undefined) options.onNotice?.(`${found}; the unit is done again`);
-  await checkWritable(folder, unit.id);
+  await checkWritable(folder);
   try {
     const result = await whileMarked(folder, unit.id, () => measure(unit, folder, options));
     await writeResult(folder, result);
@@ -189,9 +189,9 @@ async function checkInputs(unit: Unit, dense: Checkpoint): Promise<void> {
 }
 
 /** Reported before minutes of work, and by a byte, since a full disk takes an empty file. */
-async function checkWritable(folder: string, id: string): Promise<void> {
+export async function checkWritable(folder: string): Promise<void> {
   await prepareFolder(join(folder, "results"));
-  const path = resultPath(folder, `${id}.check-${process.pid}`);
+  const path = join(folder, "results", `check-${hostname()}-${process.pid}.tmp`);
   await writeFileAtomic(path, "x");
   await rm(path, { force: true }).catch(() => {});
 }
