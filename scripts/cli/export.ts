@@ -1,32 +1,67 @@
 /** `prunelab export`: writes a model in a form that others run it in. */
-import { exportForms } from "../../src/export/forms.ts";
+import { exportForms, findForm } from "../../src/export/forms.ts";
 import { defaultModel } from "../../src/hub/open-checkpoint.ts";
-import { exportModel, openCheckpoint } from "../../src/index.ts";
+import { exportModel, openCheckpoint, readAdapter } from "../../src/index.ts";
 import { type Command, defineCommand, flag, UsageError, value } from "./command.ts";
-import { oneOf } from "./options.ts";
 import { terminalProgress } from "./progress.ts";
+import { refuseOwnFolder } from "./prune.ts";
 
 const names = exportForms.map(({ name }) => name);
 
+/** `5GB`, `800MB`, or a number of bytes. */
+function parseBytes(text: string, flag: string): number {
+  const [, count, unit = ""] = /^(\d+(?:\.\d+)?)\s*([KMG]?)B?$/i.exec(text) ?? [];
+  const bytes = Number(count) * 1000 ** " KMG".indexOf(unit.toUpperCase() || " ");
+  if (bytes >= 1) return Math.floor(bytes);
+  throw new UsageError(`invalid ${flag}; a size such as 800MB or 5GB: ${text}`);
+}
+
 export const exportCommand: Command = defineCommand({
   usage: "--to <form> --output <folder> [options]",
-  description: "Writes a model, pruned or not, in a form that others run it in, and reads it again.",
+  description: `Writes a model, pruned or not, in a form that others run it in, reads it again, and says in a line what was written. Zeros stay zero in
+every form. Weights that are there are not written over without --force.`,
   options: {
-    to: value("--to <form>", "which form, see below", { parse: oneOf(names), words: names }),
+    to: value("--to <form>", "which form, see below", { parse: (text) => findForm(text).name, words: names }),
     output: value("--output <folder>", "the folder to write"),
     model: value("--model <id or path>", "a Hub id, a folder or a .gguf file", { default: defaultModel }),
+    base: value(
+      "--base <id or path>",
+      "for gguf: the .gguf model that it was made from, whose blocks stay where nothing changed",
+    ),
+    mask: flag("--mask", "write mask.safetensors too: which weights are kept, for training elsewhere"),
+    adapter: value("--adapter <folder>", "an adapter of this model, to be put beside it in adapter/"),
+    shardSize: value("--shard-size <size>", "for safetensors: the most that a file holds, such as 5GB", {
+      parse: parseBytes,
+      default: "5GB",
+    }),
     force: flag("--force", "write over weights that are there"),
   },
   json: "form, folder and files",
-  examples: [["--model pruned --to onnx:fp32 --output web", "a folder for transformers.js"]],
+  examples: [
+    ["--model pruned --to safetensors:bf16 --output hf --mask", "a Hugging Face folder, and the mask for fine-tuning"],
+    ["--model pruned --to gguf:q8_0 --output gguf", "a file for llama.cpp"],
+    ["--model pruned --to onnx:fp32 --output web", "a folder for transformers.js"],
+  ],
   notes: `forms:
-${exportForms.map(({ name, summary }) => `  ${name.padEnd(17)} ${summary}`).join("\n")}`,
-  run: async ({ to, output, model, force }) => {
+${exportForms.map(({ name, summary }) => `  ${name.padEnd(17)} ${summary}`).join("\n")}
+At 50 % unstructured zeros no mainstream runtime is faster; for size and speed choose a quantised form.`,
+  run: async ({ to, output, model, base: baseName, mask, adapter: adapterFolder, shardSize, force }) => {
     if (to === undefined) throw new UsageError(`missing --to; choose one of ${names.join(", ")}`);
     if (output === undefined) throw new UsageError("missing --output; name the folder to write");
+    // Graphs and a GGUF may lie beside the model that they are made of.
+    if (/^(safetensors|sparse)/.test(to)) await refuseOwnFolder(model, output);
     const { onProgress, note, finish } = terminalProgress();
-    const checkpoint = await openCheckpoint(model, { onProgress, onNotice: note });
-    const { summary, ...json } = await exportModel(checkpoint, output, { to, force, onProgress });
+    const opening = { onProgress, onNotice: note };
+    const adapter = adapterFolder === undefined ? undefined : await readAdapter(adapterFolder);
+    const base = baseName === undefined ? undefined : await openCheckpoint(baseName, opening);
+    if (base && !base.gguf) throw new UsageError(`--base is not a .gguf model: ${baseName}; leave it out`);
+    const checkpoint = await openCheckpoint(model, opening);
+    const options = { to, mask, force, shardBytes: shardSize, onProgress };
+    const { summary, ...json } = await exportModel(checkpoint, output, {
+      ...options,
+      ...(base && { base }),
+      ...(adapter && { adapter }),
+    });
     finish();
     return { text: summary, json };
   },

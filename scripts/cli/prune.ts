@@ -167,7 +167,7 @@ All methods but ${weightsAlone.join(" and ")} are calibrated: they look at the i
 });
 
 /** The dense model would be gone. */
-async function refuseOwnFolder(model: string, output: string): Promise<void> {
+export async function refuseOwnFolder(model: string, output: string): Promise<void> {
   const own = await realpath(model).catch(() => undefined);
   const target = await realpath(output).catch(() => undefined);
   if (own === undefined || target === undefined || ![own, dirname(own)].includes(target)) return;

@@ -18,6 +18,7 @@ import { indexOfNonFinite } from "./half.ts";
 import { unpairRows } from "./rotary-rows.ts";
 import { readSafetensorsHeader, readSafetensorsIndex, type SafetensorsEntry } from "./safetensors.ts";
 import { isSameData } from "./same-data.ts";
+import { isSparseOnly } from "./sparse-bitmask.ts";
 import { findTensors, type StoredOptions, type StoredTensor } from "./stored-tensors.ts";
 import type { TensorInfo } from "./tensor.ts";
 import { modelTensors, weightOffset } from "./tensor-names.ts";
@@ -228,6 +229,7 @@ async function readTokenizerConfig(folder: string): Promise<Omit<TokenizerFiles,
 function checkNotQuantized(json: Readonly<Record<string, unknown>>, where: string): void {
   const quantization = json.quantization_config ?? json.compression_config;
   if (typeof quantization !== "object" || quantization === null) return;
+  if (isSparseOnly(quantization as Record<string, unknown>)) return;
   const method = (quantization as Record<string, unknown>).quant_method;
   throw new PrunelabError(
     `unsupported quantization: ${where}: ${JSON.stringify(method ?? quantization)}; Prunelab reads safetensors in F32, F16 and BF16, and gguf in ` +

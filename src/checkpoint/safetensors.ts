@@ -150,29 +150,51 @@ export async function readSafetensorsTensor(entry: SafetensorsEntry): Promise<Ui
   return result;
 }
 
+/** What a file's header says of a tensor that is to be written. */
+export interface SafetensorsPlan extends TensorInfo {
+  readonly dtype: string;
+}
+
+/** The bytes that a tensor takes. */
+export function bytesOfTensor({ shape, dtype }: SafetensorsPlan): number {
+  return (elementCount(shape) * bitsByDtype[dtype]!) / 8;
+}
+
+interface WriteOptions {
+  /** Called after each tensor with the bytes written so far and in all. */
+  readonly onWritten?: (bytes: number, totalBytes: number) => void;
+  /** Awaited when all is written, before the file gets its name. */
+  readonly beforeVisible?: () => Promise<void>;
+}
+
 /**
  * Writes bfloat16 tensors to one file, in the order given, holding one of them at a time; the file appears under its
  * name only when it is complete.
  *
  * @param read - gives the tensor of each name; its shape must be the one in `tensors`.
- * @param options.onWritten - called after each tensor with the bytes written so far and in all.
- * @param options.beforeVisible - awaited when all is written, before the file gets its name.
  */
 export async function writeSafetensors(
   path: string,
   tensors: Iterable<TensorInfo>,
   read: (name: string) => Promise<Tensor>,
-  options: {
-    readonly onWritten?: (bytes: number, totalBytes: number) => void;
-    readonly beforeVisible?: () => Promise<void>;
-  } = {},
+  options: WriteOptions = {},
 ): Promise<void> {
-  const list = [...tensors];
+  const plans = [...tensors].map(({ name, shape }) => ({ name, shape, dtype: "BF16" }));
+  await writeSafetensorsBytes(path, plans, async (name) => (await read(name)).data, options);
+}
+
+/** The same for tensors of any dtype, as their elements lie in memory. */
+export async function writeSafetensorsBytes(
+  path: string,
+  tensors: readonly SafetensorsPlan[],
+  read: (name: string) => Promise<Pick<Uint8Array, "buffer" | "byteOffset" | "byteLength">>,
+  options: WriteOptions = {},
+): Promise<void> {
   let offset = 0;
   const header: Record<string, unknown> = { __metadata__: { format: "pt" } };
-  for (const { name, shape } of list) {
-    const end = offset + 2 * elementCount(shape);
-    header[name] = { dtype: "BF16", shape, data_offsets: [offset, end] };
+  for (const tensor of tensors) {
+    const end = offset + bytesOfTensor(tensor);
+    header[tensor.name] = { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [offset, end] };
     offset = end;
   }
   const json = new TextEncoder().encode(JSON.stringify(header));
@@ -183,14 +205,13 @@ export async function writeSafetensors(
   await createFileAtomic(path, async (handle) => {
     await handle.writeFile(head);
     let written = 0;
-    for (const { name, shape } of list) {
-      const { data } = await read(name);
-      if (data.length !== elementCount(shape)) {
-        throw new RangeError(`wrong length of ${name}: ${data.length} is not ${shape.join(" × ")}`);
+    for (const tensor of tensors) {
+      const { buffer, byteOffset, byteLength } = await read(tensor.name);
+      if (byteLength !== bytesOfTensor(tensor)) {
+        throw new RangeError(`wrong length of ${tensor.name}: ${byteLength} bytes for ${tensor.shape.join(" × ")}`);
       }
-      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-      await handle.writeFile(bytes);
-      written += bytes.length;
+      await handle.writeFile(new Uint8Array(buffer, byteOffset, byteLength));
+      written += byteLength;
       options.onWritten?.(written, offset);
     }
     await options.beforeVisible?.();

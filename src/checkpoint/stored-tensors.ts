@@ -3,6 +3,7 @@ import { PrunelabError } from "../errors.ts";
 import type { ModelConfig } from "./config.ts";
 import { isReadableDtype, readSafetensorsTensor, type SafetensorsEntry } from "./safetensors.ts";
 import { isSameData } from "./same-data.ts";
+import { takeSparse } from "./sparse-bitmask.ts";
 import { embeddingName, textTensorName } from "./tensor-names.ts";
 
 /** A tensor of a file, under the name that the checkpoint gives it. */
@@ -64,6 +65,7 @@ export async function findTensors(
     }
     stored.set(name, { shape: entry.shape, dtype: entry.dtype, read });
   };
+  for (const { name, shape, read } of await takeSparse(found)) stored.set(name, { shape, read });
   for (const name of masked) {
     const [weight, mask] = [found.get(name)!, found.get(maskName(name))!];
     add(name.replace(/_orig$/, ""), weight, () => readMasked(weight, mask));

@@ -6,6 +6,8 @@ import type { OnProgress } from "../progress.ts";
 export interface ExportPlan {
   /** The files that hold weights, from the folder on: what is never written over without `force`. */
   readonly weights: readonly string[];
+  /** Other files that would no longer belong to the weights, and are removed with `force`. */
+  readonly replaces?: readonly string[];
   /** What all files take on the disk, at most. */
   readonly bytes: number;
 }
