@@ -42,6 +42,7 @@ export interface SparseEntry {
   /** `X.weight`. */
   readonly name: string;
   readonly shape: readonly number[];
+  readonly dtype: string;
   readonly read: () => Promise<Uint16Array>;
 }
 
@@ -84,7 +85,7 @@ export async function takeSparse(entries: Map<string, SafetensorsEntry>): Promis
       if (count !== values.length) throw wrong(`has ${values.length} values for ${count} bits of its mask`);
       return data;
     };
-    found.push({ name: `${own}.weight`, shape, read });
+    found.push({ name: `${own}.weight`, shape, dtype: compressed.dtype, read });
     for (const part of sparseParts) entries.delete(`${own}.${part}`);
   }
   return found;

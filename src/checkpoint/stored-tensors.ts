@@ -65,7 +65,7 @@ export async function findTensors(
     }
     stored.set(name, { shape: entry.shape, dtype: entry.dtype, read });
   };
-  for (const { name, shape, read } of await takeSparse(found)) stored.set(name, { shape, read });
+  for (const { name, ...tensor } of await takeSparse(found)) stored.set(name, tensor);
   for (const name of masked) {
     const [weight, mask] = [found.get(name)!, found.get(maskName(name))!];
     add(name.replace(/_orig$/, ""), weight, () => readMasked(weight, mask));
