@@ -24,7 +24,20 @@ export function parseCell(source: string): ParsedCell {
     if (hasJsx) file = other;
   }
   const object = asObject(text, file, hasJsx);
-  return { text, file: object ?? file, errors: errorsOf(object ?? file), isObject: object !== undefined, hasJsx };
+  const errors = rootFirst(errorsOf(object ?? file));
+  return { text, file: object ?? file, errors, isObject: object !== undefined, hasJsx };
+}
+
+/** Text, comment, template and regular expression without an end. */
+const UNTERMINATED: ReadonlySet<number> = new Set([1002, 1010, 1160, 1161]);
+
+/** In `'it's'` the parser stumbles over the `s` before it comes to the string that does not end. */
+function rootFirst(errors: readonly Diagnostic[]): readonly Diagnostic[] {
+  const root = errors.find(({ code }) => UNTERMINATED.has(code));
+  const [first] = errors;
+  if (!root?.file || !first) return errors;
+  const line = ({ start = 0 }: Diagnostic) => root.file?.getLineAndCharacterOfPosition(start).line;
+  return line(root) === line(first) ? [root, ...errors.filter((each) => each !== root)] : errors;
 }
 
 /** A cell as text for tools that only read it. */

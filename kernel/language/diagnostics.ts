@@ -29,15 +29,21 @@ const MAX_HINTS = 3;
 const FIRST_SEMANTIC_CODE = 2000;
 /** `assert { … }` is the older spelling of `with { … }`; both run. */
 const IGNORED: ReadonlySet<number> = new Set([2880]);
-const CANNOT_FIND: ReadonlySet<number> = new Set([2304, 2503, 2552, 2582, 2584]);
+const CANNOT_FIND: ReadonlySet<number> = new Set([2304, 2503, 2552, 2582, 2583, 2584]);
 /** "Cannot assign because it is an import": so are the constants of earlier cells, of which the user knows nothing. */
 const ASSIGNS_IMPORT = 2632;
 const ASSIGNS_CONSTANT = 2588;
 
 /** Whether an error is one of what the user wrote. */
-export function isOfCell({ start = 0, code }: Found, module: CellModule): boolean {
+export function isOfCell(found: Found, module: CellModule): boolean {
+  const { start = 0, code } = found;
   const isInFront = start >= module.start && start < module.start + module.shift;
-  return !isInFront && !IGNORED.has(code);
+  return !isInFront && !IGNORED.has(code) && !(CANNOT_FIND.has(code) && isThere(found));
+}
+
+/** Node's types leave out some of what it has, such as WebAssembly, and what is newer than they are. */
+function isThere({ file, start = 0, length = 0 }: Found): boolean {
+  return Object.hasOwn(globalThis, file?.text.slice(start, start + length) ?? "");
 }
 
 export function shown(found: Found, source: string, module?: CellModule): Diagnostic {

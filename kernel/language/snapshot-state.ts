@@ -11,7 +11,9 @@ interface SnapshotState {
 }
 
 /** snapshot-script.cts sets it. */
-const state = (globalThis as { prunelabSnapshot?: SnapshotState }).prunelabSnapshot;
+const holder = globalThis as { prunelabSnapshot?: SnapshotState };
+const state = holder.prunelabSnapshot;
+delete holder.prunelabSnapshot;
 
 export function snapshotTypescript(): typeof import("typescript") | undefined {
   return state?.ts;

@@ -48,6 +48,14 @@ test("displays, results and errors are kept as nbformat has them, without what i
   ]);
 });
 
+test("a display whose id is used again changes the earlier ones too, as nbclient has it", () => {
+  const { add } = createOutputFold();
+  const [first, second] = [codeCell(""), codeCell("")];
+  add(first, ...shown("one", "a"));
+  add(second, ...shown("two", "a"));
+  assert.deepEqual([texts(first), texts(second)], [["two"], ["two"]]);
+});
+
 test("an update changes every output of its id, in earlier cells too, and adds none", () => {
   const { add } = createOutputFold();
   const [first, second] = [codeCell(""), codeCell("")];

@@ -114,6 +114,21 @@ function helper() {}`;
     assert.equal(notebook.cells.length, 4);
   });
 
+  it("makes bigints and dates of texts where the types want them", async (t) => {
+    const notebook = notebookOf(
+      'parameters|let big = 1n, date = new Date(0), both: Date | string = "", ids: bigint[] = [], when: Date | null = null',
+    );
+    const given = ["big=9007199254740993", "date=2026-12-01", "both=2026-12-01", "when=2026-12-01T10:00:00Z"];
+    assert.equal(
+      await inject(t, notebook, ...given),
+      '// Parameters\nlet big: bigint = 9007199254740993n;\nlet date: Date = new Date("2026-12-01T00:00:00.000Z");\nlet both: Date | string = "2026-12-01";\nlet when: Date | null = new Date("2026-12-01T10:00:00.000Z");',
+    );
+    assert.match(await inject(t, notebook, "big=-5n"), /let big: bigint = -5n;/);
+    for (const wrong of ["date=2026-13-01", "date=soon", "big=1.5", "when=1"]) {
+      await assert.rejects(inject(t, notebook, wrong), /wrong type for parameter/, wrong);
+    }
+  });
+
   it("refuses a value of a wrong type, naming the types", async (t) => {
     const knows =
       'x\\.ipynb knows model \\(string\\), sparsity \\(number\\), tasks \\(string\\[\\]\\), limit \\(number \\| null\\), kind \\("x" \\| "y"\\)$';
