@@ -47,7 +47,7 @@ export const evaluate: Command = defineCommand({
       words: deviceNames,
     }),
     output: value("--output <folder>", "for results_*.json and samples_*.jsonl", { default: join("data", "results") }),
-    adapter: value("--adapter <folder>", "a LoRA adapter, of this package or of peft, to put on the model"),
+    adapter: value("--adapter <folder>", "a LoRA adapter or a prompt, of this package or of peft, to put on the model"),
     fresh: flag("--fresh", "score anew what an earlier run has scored"),
   },
   json: "a row for each metric of each task and group",

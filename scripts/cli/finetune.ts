@@ -61,7 +61,6 @@ its state was last kept, with the same losses.`,
   ],
   notes: `masked and norms write a checkpoint; lora and prompt write an adapter as peft does, for prunelab evaluate --adapter and for peft.
 Dolly-15k is looked for in the folder PRUNELAB_DATA, then on the Hugging Face Hub.`,
-  resumes: true,
   run: async ({ output, model: name, method, teacher: teacherName, epochs, ...given }) => {
     if (!output) throw new PrunelabError("missing --output; name the folder to write");
     const { onProgress, note, finish } = terminalProgress();

@@ -32,7 +32,6 @@ was last kept.`,
     ["--model pruned --output recovered --minutes 15", "block by block, towards the dense model's outputs"],
     ["--model recovered --output better --method distill --minutes 15", "and then as a whole"],
   ],
-  resumes: true,
   run: async ({ output, model: name, teacher: teacherName, method, ...given }) => {
     if (!output) throw new PrunelabError("missing --output; name the folder to write");
     if (!name) throw new PrunelabError("missing --model; name the pruned model");

@@ -35,12 +35,16 @@ export const trainingOptions: {
   pattern: value("--pattern <n:m>", "start only if the weights have this pattern of zeros, such as 2:4"),
 };
 
-/** The first Ctrl-C stops after the step that is under way, the second at once. */
+/** The first Ctrl-C stops after the step that is under way and writes what is best so far, the second stops at once. */
 export function stopOnInterrupt(note: (line: string) => void): AbortSignal {
   const controller = new AbortController();
   process.once("SIGINT", () => {
-    note("stopping after this step; the best weights so far are kept");
+    note("stopping after this step; the best weights so far are written; again: stop at once");
     controller.abort();
+    process.once("SIGINT", () => {
+      console.error("\nstopped; the same command goes on from where the state was last kept");
+      process.exit(130);
+    });
   });
   return controller.signal;
 }

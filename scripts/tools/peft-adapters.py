@@ -1,5 +1,5 @@
 """Writes data/expected/peft-{lora,prompt}, adapters made by Python's peft on data/tiny-gemma3, and data/expected/peft.json: what the model answers
-with the first. With a folder: prints what transformers and peft answer with the adapter in it.
+with each. With a folder: prints what transformers and peft answer with the adapter in it.
 
 Usage, from the repository's root, with torch, transformers and peft: python scripts/tools/peft-adapters.py [adapter folder]
 """
@@ -39,8 +39,8 @@ with torch.no_grad():
             parameter.normal_(0, 0.1)
 lora.eval().save_pretrained("data/expected/peft-lora")
 prompt = peft.get_peft_model(base(), peft.PromptTuningConfig(num_virtual_tokens=3, task_type="CAUSAL_LM"))
-prompt.save_pretrained("data/expected/peft-prompt")
+prompt.eval().save_pretrained("data/expected/peft-prompt")
 versions = {"python": sys.version.split()[0], "torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__}
 with open("data/expected/peft.json", "w") as file:
-    json.dump({"versions": versions, "windows": windows, "dense": answers(base()), "lora": answers(lora)}, file, indent=2)
+    json.dump({"versions": versions, "windows": windows, "dense": answers(base()), "lora": answers(lora), "prompt": answers(prompt)}, file, indent=2)
     file.write("\n")

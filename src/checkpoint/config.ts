@@ -47,6 +47,8 @@ export interface ModelConfig {
   readonly eos_token_id: number | readonly number[] | null;
   readonly pad_token_id: number | null;
   readonly tie_word_embeddings: boolean;
+  /** PEFT's name: learnt embeddings that stand before every text. Only a prompt adapter gives them; no file has them. */
+  readonly num_virtual_tokens?: number;
 }
 
 /** The largest count that a config may have; far above any model's, and small enough that products of two stay exact. */

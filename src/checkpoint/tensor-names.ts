@@ -10,6 +10,9 @@ export interface ModelTensor extends TensorInfo {
 
 export const embeddingName = "model.embed_tokens.weight";
 
+/** PEFT's name of a prompt's virtual tokens, `[count, hidden]`, after the embedding's scale. */
+export const promptName = "prompt_embeddings";
+
 /** The tensor that gives the logits: the embedding again, if the two are tied. */
 export function headName({ tie_word_embeddings }: Pick<ModelConfig, "tie_word_embeddings">): string {
   return tie_word_embeddings ? embeddingName : "lm_head.weight";

@@ -2,6 +2,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
+import { PrunelabError } from "../errors.ts";
 import { listener, type OnProgress } from "../progress.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { configJson } from "./config.ts";
@@ -22,6 +23,11 @@ export async function writeCheckpoint(
   options: { readonly onProgress?: OnProgress } = {},
 ): Promise<void> {
   const onProgress = listener(options.onProgress);
+  if (checkpoint.config.num_virtual_tokens !== undefined) {
+    throw new PrunelabError(
+      `a checkpoint has no place for a prompt's virtual tokens: ${checkpoint.name}; write the adapter and the model without it`,
+    );
+  }
   const { tokenizer, tokenizerConfig, chatTemplate } = await checkpoint.tokenizer();
   const { chat_template: _, ...withoutTemplate } = tokenizerConfig;
   const texts = {

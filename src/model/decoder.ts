@@ -7,7 +7,7 @@
  */
 import type { LayerType, ModelConfig } from "../checkpoint/config.ts";
 import { familyOf } from "../checkpoint/families.ts";
-import { blockTensors, embeddingName, headName, modelTensors } from "../checkpoint/tensor-names.ts";
+import { blockTensors, embeddingName, headName, modelTensors, promptName } from "../checkpoint/tensor-names.ts";
 import {
   bytesOfWeight,
   type GraphBuilder,
@@ -22,7 +22,9 @@ export const weightsFile = "model.onnx_data";
 
 /** Shapes and places of all weights in the external data file, float32. Norm weights are stored there as what they multiply by. */
 export function weightLayout(config: ModelConfig): WeightLayout {
-  return placeWeights(modelTensors(config));
+  const { num_virtual_tokens: count, hidden_size } = config;
+  const prompt = count === undefined ? [] : [{ name: promptName, shape: [count, hidden_size] }];
+  return placeWeights([...modelTensors(config), ...prompt]);
 }
 
 /** The length of the external data file. */
@@ -221,9 +223,7 @@ export function addDecoder(graph: GraphBuilder, config: ModelConfig, context: De
   const { inputIds, positionIds, masks, cached, kept, linear } = context;
   const tokens = graph.op("Shape", [inputIds]);
   const rotation = addRotation(graph, config, tokens, positionIds);
-  let x = graph.op("Gather", [graph.weight(embeddingName), graph.reshape(inputIds, -1)]);
-  const scale = embeddingScale(config);
-  if (scale !== 1) x = graph.op("Mul", [x, graph.float(scale)]);
+  let x = addEmbedding(graph, config, graph.reshape(inputIds, -1));
   for (const [layer, type] of config.layer_types.entries()) {
     x = addBlock(graph, x, {
       config,
@@ -237,6 +237,22 @@ export function addDecoder(graph: GraphBuilder, config: ModelConfig, context: De
     });
   }
   return x;
+}
+
+/** Token ids `[rows]` → `[rows, hidden]`. A prompt's virtual tokens have the ids behind the vocabulary. */
+function addEmbedding(graph: GraphBuilder, config: ModelConfig, ids: Value): Value {
+  const { vocab_size, num_virtual_tokens } = config;
+  const scale = embeddingScale(config);
+  const rowsOf = (own: Value) => {
+    const rows = graph.op("Gather", [graph.weight(embeddingName), own]);
+    return scale === 1 ? rows : graph.op("Mul", [rows, graph.float(scale)]);
+  };
+  if (num_virtual_tokens === undefined) return rowsOf(ids);
+  const place = graph.op("Sub", [ids, graph.int(vocab_size)]);
+  const isVirtual = graph.op("GreaterOrEqual", [place, graph.int(0)]);
+  const real = rowsOf(graph.op("Where", [isVirtual, graph.int(0), ids]));
+  const learnt = graph.op("Gather", [graph.weight(promptName), graph.op("Where", [isVirtual, place, graph.int(0)])]);
+  return graph.op("Where", [graph.reshape(isVirtual, -1, 1), learnt, real]);
 }
 
 /** Adds the last norm: what {@link addDecoder} gives → what the head multiplies. */

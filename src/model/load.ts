@@ -76,7 +76,12 @@ export async function openLanguageModel(
   const digest = await checkpoint.digest();
   const folder = () => weightsFolder(checkpoint, listener(onProgress));
   const graph = await openGraphSession(config, { folder, device });
-  const maxLength = config.max_position_embeddings;
+  const virtual = Array.from({ length: config.num_virtual_tokens ?? 0 }, (_, index) => config.vocab_size + index);
+  const maxLength = config.max_position_embeddings - virtual.length;
+  const afterPrompt = ({ tokens, start }: ScoredSequence): ScoredSequence => ({
+    tokens: [...virtual, ...tokens],
+    start: virtual.length + start,
+  });
   const endTokens = new Set([specialTokens.eos[1], ...[eos_token_id].flat()]);
 
   // What answers depend on beside the weights and tokens.
@@ -103,9 +108,10 @@ export async function openLanguageModel(
   }
 
   async function scoreSequences(
-    sequences: readonly ScoredSequence[],
+    given: readonly ScoredSequence[],
     { journal, onProgress = listener() }: AskOptions<Loglikelihood>,
   ): Promise<Loglikelihood[]> {
+    const sequences = given.map(afterPrompt);
     const shared = sharedPrefixLength(sequences);
     const skipped = shared < shortestPrefix ? 0 : shared;
     let prefix: ReturnType<typeof computePrefix> | undefined;
@@ -141,7 +147,7 @@ export async function openLanguageModel(
     onProgress?.({ step: "generate", done, total: requests.length, unit: "requests" });
     for (const { until, maxNewTokens, prompts, indices } of groupByEnd(requests, tokenizer(), maxLength)) {
       for (const batch of batchPrompts(prompts)) {
-        const own = batch.map((index) => prompts[index]!);
+        const own = batch.map((index) => [...virtual, ...prompts[index]!]);
         const key = keyOf([
           `generate ${engine} ${[...endTokens]} ${maxNewTokens} ${JSON.stringify(until)}`,
           ...own.map((ids) => ids.join(" ")),
@@ -205,7 +211,7 @@ export async function openLanguageModel(
       for (const [index, tokens] of windows.entries()) {
         onProgress?.({ step: "score windows", done: index, total: windows.length, unit: "windows" });
         const tree = new TreeBuilder();
-        tree.add({ tokens, start: 1 }, 0);
+        tree.add(afterPrompt({ tokens, start: 1 }), 0);
         const [scores] = await graph.score((scorer) => scoreTrees(scorer, [tree]));
         sums.push(scores!.reduce((sum, { logprob }) => sum + logprob, 0));
       }

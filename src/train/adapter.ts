@@ -5,6 +5,7 @@ import { writeFileAtomic } from "../base/atomic.ts";
 import { readJsonObject } from "../base/json.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { bf16ToFloat32, float32ToBf16 } from "../checkpoint/half.ts";
+import { promptName } from "../checkpoint/tensor-names.ts";
 import { PrunelabError } from "../errors.ts";
 import { type LoraConfig, loraNames } from "./block.ts";
 import { type FileTensor, readTensorFile, writeTensorFile } from "./tensor-file.ts";
@@ -51,7 +52,7 @@ export async function writeAdapter(adapter: Adapter, folder: string): Promise<vo
   };
   const tensors = new Map<string, FileTensor>();
   for (const [name, tensor] of adapter.tensors) tensors.set(adapter.type === "LORA" ? loraPrefix + name : name, tensor);
-  const [count = 0, size = 0] = adapter.tensors.get("prompt_embeddings")?.shape ?? [];
+  const [count = 0, size = 0] = adapter.tensors.get(promptName)?.shape ?? [];
   const own =
     adapter.type === "LORA"
       ? {
@@ -94,8 +95,7 @@ export async function readAdapter(folder: string): Promise<Adapter> {
   const base = String(config.base_model_name_or_path ?? "");
   const common = { base, ...(typeof note.baseDigest === "string" && { baseDigest: note.baseDigest }) };
   if (config.peft_type === "PROMPT_TUNING") {
-    if (!stored.has("prompt_embeddings"))
-      throw new PrunelabError(`adapter has no prompt_embeddings: ${folder}; write it again`);
+    if (!stored.has(promptName)) throw new PrunelabError(`adapter has no prompt_embeddings: ${folder}; write it again`);
     return { type: "PROMPT_TUNING", ...common, tensors: stored };
   }
   const odd = ["use_dora", "use_rslora", "fan_in_fan_out"].find((name) => config[name] === true);
@@ -125,17 +125,19 @@ export interface ApplyOptions {
 }
 
 /**
- * The model as the adapter changes it: linear layers are W + (alpha / r) B·A, under the mask if it was trained there, in float32 to score with,
- * as peft computes it apart from W; written, they are rounded to bfloat16.
+ * The model as the adapter changes it. LoRA: linear layers are W + (alpha / r) B·A, under the mask if it was trained there, in float32 to score
+ * with, as peft computes it apart from W; written, they are rounded to bfloat16. A prompt: its virtual tokens stand before every text that is scored
+ * or continued; such a model cannot be written as a checkpoint, which has no place for them.
  *
- * @throws PrunelabError when the adapter is for other shapes or another base, or is a prompt.
+ * @throws PrunelabError when the adapter is for other shapes or another base.
  */
 export async function applyAdapter(
   model: Checkpoint,
   adapter: Adapter | string,
   options: ApplyOptions = {},
 ): Promise<Checkpoint> {
-  return change(model, adapter, options, undefined);
+  const own = await adapterFor(model, adapter, options);
+  return own.type === "LORA" ? addLora(model, own, undefined) : addPrompt(model, own);
 }
 
 /** A checkpoint with an adapter merged in. */
@@ -148,14 +150,20 @@ export interface MergedCheckpoint extends Checkpoint {
  * Merges LoRA into bfloat16 weights. Plain LoRA gives almost every zero of the layers that it adapts a value; with `keepZeros` they stay zero, and
  * the model is another than with the adapter apart, unless it was trained under the mask.
  *
- * @throws PrunelabError as {@link applyAdapter} does.
+ * @throws PrunelabError as {@link applyAdapter} does, and when the adapter is a prompt.
  */
 export async function mergeAdapter(
   model: Checkpoint,
   adapter: Adapter | string,
   { keepZeros = false, ...options }: ApplyOptions & { readonly keepZeros?: boolean } = {},
 ): Promise<MergedCheckpoint> {
-  const merged = await change(model, adapter, options, keepZeros);
+  const own = await adapterFor(model, adapter, options);
+  if (own.type !== "LORA") {
+    throw new PrunelabError(
+      "a prompt is not part of the weights: it cannot be merged; put it before texts with applyAdapter or prunelab evaluate --adapter",
+    );
+  }
+  const merged = addLora(model, own, keepZeros);
   const { readFloat32: _, ...checkpoint } = merged;
   let [before, lost] = [0, 0];
   for (const layer of merged.layers) {
@@ -170,24 +178,54 @@ export async function mergeAdapter(
   return { ...checkpoint, name: `${model.name}-merged`, zeros: { before, lost } };
 }
 
-/** `keepZeros`: the adapter's own way unless given. */
-async function change(
+/** Reads the adapter where its folder is given, and checks its base. */
+async function adapterFor(
   model: Checkpoint,
   given: Adapter | string,
   { anyBase = false }: ApplyOptions,
-  keepZeros: boolean | undefined,
-) {
+): Promise<Adapter> {
   const adapter = typeof given === "string" ? await readAdapter(given) : given;
-  if (adapter.type !== "LORA") {
-    throw new PrunelabError(
-      "a prompt is not part of the weights: it stands before the text; train it on or hand it to peft",
-    );
-  }
   if (!anyBase && adapter.baseDigest !== undefined && adapter.baseDigest !== (await model.digest())) {
     throw new PrunelabError(
       `adapter of another base: it was trained on ${adapter.base}, this is ${model.name} with other weights; open that one`,
     );
   }
+  return adapter;
+}
+
+function addPrompt(model: Checkpoint, { tensors }: PromptAdapter): Checkpoint {
+  const { data, shape } = tensors.get(promptName)!;
+  const { hidden_size: size, max_position_embeddings: longest, num_virtual_tokens: before } = model.config;
+  const [count = 0] = shape;
+  if (shape.length !== 2 || shape[1] !== size || count === 0 || count >= longest || !(data instanceof Float32Array)) {
+    throw new PrunelabError(
+      `adapter for other shapes: ${promptName} is ${shape.join(" × ")}; ${model.name} takes virtual tokens of ${size}, fewer than ${longest}`,
+    );
+  }
+  if (before !== undefined)
+    throw new PrunelabError(`the model has a prompt already: ${model.name}; give it one prompt`);
+  let digest: Promise<string> | undefined;
+  const hash = async () =>
+    createHash("sha256")
+      .update(await model.digest())
+      .update(`\0${promptName}\0`)
+      .update(data)
+      .digest("hex");
+  return {
+    ...model,
+    name: `${model.name}-prompt`,
+    config: { ...model.config, num_virtual_tokens: count },
+    readFloat32: async (name) => (name === promptName ? data : readValues(model, name)),
+    digest: () => (digest ??= hash()),
+  };
+}
+
+async function readValues(model: Checkpoint, name: string): Promise<Float32Array> {
+  return model.readFloat32 ? model.readFloat32(name) : bf16ToFloat32((await model.read(name)).data);
+}
+
+/** `keepZeros`: the adapter's own way unless given. */
+function addLora(model: Checkpoint, adapter: LoraAdapter, keepZeros: boolean | undefined) {
   const { lora, tensors } = adapter;
   const layers: string[] = [];
   const known = new Set<string>();
@@ -213,7 +251,7 @@ async function change(
     throw new PrunelabError(`adapter for another model: ${stray ?? "it is empty"}; ${model.name} has no such layer`);
   }
   const readFloat32 = async (name: string) => {
-    const values = model.readFloat32 ? await model.readFloat32(name) : bf16ToFloat32((await model.read(name)).data);
+    const values = await readValues(model, name);
     if (!layers.includes(name)) return values;
     const { a, b } = loraNames(name.replace(/\.weight$/, ""));
     addUpdate(values, tensors.get(a)!, tensors.get(b)!, lora, keepZeros || lora.masked);

@@ -90,9 +90,12 @@ export async function recoverBlocks(
         const { tensors, note } = await readTensorFile(path);
         for (const [name, { data }] of tensors) weights.set(name, data as Float32Array);
         blocks.push(note as unknown as BlockReport);
-      } else if (signal?.aborted) stopped = "aborted";
-      else {
-        const report = await fit(layer, weights);
+      } else {
+        const report = signal?.aborted ? undefined : await fit(layer, weights);
+        if (!report) {
+          stopped = "aborted";
+          break;
+        }
         blocks.push(report);
         const kept = new Map<string, FileTensor>(
           training.trained.map((name) => [name, { shape: shapes.get(name)!, data: weights.get(name)! }]),
@@ -109,8 +112,8 @@ export async function recoverBlocks(
   }
   return { values, blocks, stopped };
 
-  /** Trains the block's linear layers in place; they are put back where that does not lessen the error. */
-  async function fit(layer: number, weights: BlockWeights): Promise<BlockReport> {
+  /** Trains the block's linear layers in place; they are put back where that does not lessen the error. Nothing where it was stopped on the way. */
+  async function fit(layer: number, weights: BlockWeights): Promise<BlockReport | undefined> {
     const type = config.layer_types[layer]!;
     const opened = sessions.get(type) ?? openSession(buildBlockFit(config, type, tokens, training));
     sessions.set(type, opened);
@@ -160,6 +163,7 @@ export async function recoverBlocks(
     const before = await measure();
     const from = performance.now();
     for (let step = 1; step <= steps; step++) {
+      if (signal?.aborted) return undefined;
       const { error, squares } = await runBatch(((step - 1) % batches) * batch, true);
       if (!Number.isFinite(error)) break;
       const learningRate = learningRateAt(step, steps, { ...options, warmupSteps: 3 });
