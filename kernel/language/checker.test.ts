@@ -55,7 +55,7 @@ describe("cells", () => {
       "WebAssemblyX //= TS2304",
       "const signal: AbortSignal = interrupted",
       "const text: string = interrupted //= TS2322",
-      "interrupted.abort() //= TS2339",
+      "interrupted.abort() //= TS2551",
     );
   });
 
