@@ -35,6 +35,10 @@ export const commands: CommandTable = {
     summary: "measure many recipes: here, on several machines, or on a cluster",
     load: async () => (await import("./sweep.ts")).sweep,
   },
+  demo: {
+    summary: "open a page on which exported models write side by side",
+    load: async () => (await import("./demo.ts")).demo,
+  },
   fetch: {
     summary: "get a model into the cache and print where it is",
     load: async () => (await import("./fetch.ts")).fetch,
