@@ -2,6 +2,7 @@
 
 export { type BesidePublishedRow, besidePublished, besidePublishedFigure } from "./card/beside-published.ts";
 export { cardRows } from "./card/card-table.ts";
+export { type ModelCard, type ModelCardOptions, modelCard, writeModelCard } from "./card/model-card.ts";
 export {
   gemmaTables,
   type PublishedTable,
@@ -10,7 +11,9 @@ export {
   sweelolCard,
 } from "./card/published.ts";
 export { publishedFigure } from "./card/published-figure.ts";
+export { type Recipe, readRecipe, writeRecipe } from "./card/recipe.ts";
 export { scorePublished } from "./card/score-published.ts";
+export type { CardScore } from "./card/scored-tasks.ts";
 export type { Checkpoint } from "./checkpoint/checkpoint.ts";
 export { writeCheckpoint } from "./checkpoint/write.ts";
 export { PrunelabError } from "./errors.ts";

@@ -5,6 +5,7 @@ import { duration } from "../../src/base/duration.ts";
 import { cardReport } from "../../src/card/card-report.ts";
 import { compareWithCard, textTable } from "../../src/card/card-table.ts";
 import { sweelolCard } from "../../src/card/published.ts";
+import { recipeOf } from "../../src/card/recipe.ts";
 import { defaultModel } from "../../src/hub/open-checkpoint.ts";
 import {
   type Checkpoint,
@@ -16,11 +17,14 @@ import {
   openCheckpoint,
   prune,
   writeCheckpoint,
+  writeModelCard,
+  writeRecipe,
   writeResults,
 } from "../../src/index.ts";
+import { planPruning } from "../../src/prune/options.ts";
 import { type Command, defineCommand, flag, type Result, value } from "./command.ts";
 import { remarks } from "./evaluate.ts";
-import { parseLimit, parseSparsity } from "./options.ts";
+import { commandLine, parseLimit, parseSparsity } from "./options.ts";
 import { terminalProgress } from "./progress.ts";
 
 interface CardValues {
@@ -103,6 +107,9 @@ async function runCard({ sparsity, limit, output, fresh, writesModel, ...values 
     modelFolder = join(output, "models", pruned.name.split("/").at(-1)!);
     await writeCheckpoint(pruned, modelFolder, { onProgress });
     await exportModel(pruned, modelFolder, { onProgress });
+    const recipe = await recipeOf(dense, pruned, planPruning({ method: "magnitude", sparsity }), commandLine());
+    await writeRecipe(modelFolder, recipe);
+    await writeModelCard(pruned, modelFolder, { recipe, results: output });
   }
   finish();
   run.lap("write");
@@ -119,7 +126,7 @@ async function runCard({ sparsity, limit, output, fresh, writesModel, ...values 
     "\naccuracy in percent, change in points; card: sweelol/gemma3-270m-pruned-baseline-50pc",
     ...written.map(({ results }) => `results  ${results}`),
     `report   ${reportPath}`,
-    ...(modelFolder ? [`model    ${modelFolder}`] : []),
+    ...(modelFolder ? [`model    ${modelFolder}`, `card     ${join(modelFolder, "README.md")}`] : []),
     `${duration(total)} in all, ${(peakBytes / 1e9).toFixed(1)} GB of memory at the peak`,
   ];
   return { text: text.join("\n"), json: rows };

@@ -5,6 +5,7 @@ import { exportModel, openCheckpoint, readAdapter } from "../../src/index.ts";
 import { type Command, defineCommand, flag, UsageError, value } from "./command.ts";
 import { terminalProgress } from "./progress.ts";
 import { refuseOwnFolder } from "./prune.ts";
+import { publish, publishOptions, wantsPublishing } from "./publish.ts";
 
 const names = exportForms.map(({ name }) => name);
 
@@ -19,7 +20,8 @@ function parseBytes(text: string, flag: string): number {
 export const exportCommand: Command = defineCommand({
   usage: "--to <form> --output <folder> [options]",
   description: `Writes a model, pruned or not, in a form that others run it in, reads it again, and says in a line what was written. Zeros stay zero in
-every form. Weights that are there are not written over without --force.`,
+every form. Weights that are there are not written over without --force. With --card the model gets a card for the Hugging Face Hub, made from its
+recipe (prunelab.json, which prunelab prune leaves beside a model) and from results files; without --to, what --output holds gets it.`,
   options: {
     to: value("--to <form>", "which form, see below", { parse: (text) => findForm(text).name, words: names }),
     output: value("--output <folder>", "the folder to write"),
@@ -34,35 +36,43 @@ every form. Weights that are there are not written over without --force.`,
       parse: parseBytes,
       default: "5GB",
     }),
-    force: flag("--force", "write over weights that are there"),
+    force: flag("--force", "write over weights, or a README.md, that are there"),
+    ...publishOptions,
   },
   json: "form, folder and files",
   examples: [
     ["--model pruned --to safetensors:bf16 --output hf --mask", "a Hugging Face folder, and the mask for fine-tuning"],
     ["--model pruned --to gguf:q8_0 --output gguf", "a file for llama.cpp"],
     ["--model pruned --to onnx:fp32 --output web", "a folder for transformers.js"],
+    ["--card --output pruned --results results", "a card with the scores of prunelab evaluate --output results"],
   ],
   notes: `forms:
 ${exportForms.map(({ name, summary }) => `  ${name.padEnd(17)} ${summary}`).join("\n")}
 At 50 % unstructured zeros no mainstream runtime is faster; for size and speed choose a quantised form.`,
-  run: async ({ to, output, model, base: baseName, mask, adapter: adapterFolder, shardSize, force }) => {
-    if (to === undefined) throw new UsageError(`missing --to; choose one of ${names.join(", ")}`);
+  run: async ({ to, output, base: baseName, mask, adapter: adapterFolder, shardSize, force, ...given }) => {
+    const publishes = wantsPublishing(given);
+    if (to === undefined && !publishes) throw new UsageError(`missing --to; choose one of ${names.join(", ")}`);
     if (output === undefined) throw new UsageError("missing --output; name the folder to write");
+    const model = to === undefined ? output : given.model;
     // Graphs and a GGUF may lie beside the model that they are made of.
-    if (/^(safetensors|sparse)/.test(to)) await refuseOwnFolder(model, output);
+    if (to !== undefined && /^(safetensors|sparse)/.test(to)) await refuseOwnFolder(model, output);
     const { onProgress, note, finish } = terminalProgress();
     const opening = { onProgress, onNotice: note };
     const adapter = adapterFolder === undefined ? undefined : await readAdapter(adapterFolder);
     const base = baseName === undefined ? undefined : await openCheckpoint(baseName, opening);
     if (base && !base.gguf) throw new UsageError(`--base is not a .gguf model: ${baseName}; leave it out`);
     const checkpoint = await openCheckpoint(model, opening);
-    const options = { to, mask, force, shardBytes: shardSize, onProgress };
-    const { summary, ...json } = await exportModel(checkpoint, output, {
-      ...options,
-      ...(base && { base }),
-      ...(adapter && { adapter }),
-    });
+    const options = { mask, force, shardBytes: shardSize, onProgress };
+    const { summary, ...json } =
+      to === undefined
+        ? { summary: undefined, folder: output }
+        : await exportModel(checkpoint, output, {
+            ...{ to, ...options },
+            ...(base && { base }),
+            ...(adapter && { adapter }),
+          });
+    const published = await publish(given, { checkpoint, model, folder: output, force });
     finish();
-    return { text: summary, json };
+    return { text: [...(summary === undefined ? [] : [summary]), ...published].join("\n"), json };
   },
 });

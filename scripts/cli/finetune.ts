@@ -1,6 +1,7 @@
 /** `prunelab finetune`: trains a model under its mask, its norms, LoRA or a prompt, and writes what came of it. */
 import { join } from "node:path";
 import { prepareFolder } from "../../src/base/atomic.ts";
+import { carryRecipe } from "../../src/card/recipe.ts";
 import { PrunelabError } from "../../src/errors.ts";
 import { defaultModel } from "../../src/hub/open-checkpoint.ts";
 import {
@@ -13,7 +14,7 @@ import {
 import { type FinetuneMethod, finetuneMethods } from "../../src/train/finetune.ts";
 import type { TrainingReport } from "../../src/train/loop.ts";
 import { type Command, defineCommand, flag, value } from "./command.ts";
-import { oneOf, parseWhole, wholeFrom } from "./options.ts";
+import { commandLine, oneOf, parseWhole, wholeFrom } from "./options.ts";
 import { terminalProgress } from "./progress.ts";
 import { parseNumber, stopOnInterrupt, trainingOptions, trainingSentence } from "./training-options.ts";
 
@@ -93,7 +94,11 @@ Dolly-15k is looked for in the folder PRUNELAB_DATA, then on the Hugging Face Hu
     };
     const tuned = await finetuneModel(model, options);
     if (tuned.adapter) await writeAdapter(tuned.adapter, output);
-    else await writeCheckpoint(tuned, output, { onProgress });
+    else {
+      await writeCheckpoint(tuned, output, { onProgress });
+      const training = `fine-tuned (${method}) on ${[given.data].flat().join(", ")}`;
+      await carryRecipe(name, output, tuned, { training, command: commandLine() });
+    }
     finish();
     const training: TrainingReport = tuned.training;
     return { text: `${trainingSentence(training)}\n${output}`, json: { ...training, folder: output } };

@@ -41,3 +41,9 @@ export function oneOf<T extends string>(words: readonly T[]): Parser<T> {
     return found;
   };
 }
+
+/** What was typed, as one would type it again in a shell. */
+export function commandLine(): string {
+  const quoted = (word: string) => (/^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+  return ["prunelab", ...process.argv.slice(2)].map(quoted).join(" ");
+}

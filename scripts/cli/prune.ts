@@ -3,6 +3,7 @@ import { realpath } from "node:fs/promises";
 import { dirname } from "node:path";
 import { prepareFolder } from "../../src/base/atomic.ts";
 import { parseJsonObject } from "../../src/base/json.ts";
+import { recipeOf } from "../../src/card/recipe.ts";
 import { PrunelabError } from "../../src/errors.ts";
 import { defaultModel } from "../../src/hub/open-checkpoint.ts";
 import {
@@ -13,11 +14,12 @@ import {
   prune as pruneModel,
   pruningMethods,
   writeCheckpoint,
+  writeRecipe,
 } from "../../src/index.ts";
 import { deviceNames } from "../../src/onnx/session.ts";
 import { planPruning } from "../../src/prune/options.ts";
 import { type Command, defineCommand, flag, value, values } from "./command.ts";
-import { parseSparsity, parseWhole } from "./options.ts";
+import { commandLine, parseSparsity, parseWhole } from "./options.ts";
 import { terminalProgress } from "./progress.ts";
 
 const weightsAlone = pruningMethods.filter(({ needs }) => needs === "nothing").map(({ name }) => name);
@@ -160,6 +162,7 @@ All methods but ${weightsAlone.join(" and ")} are calibrated: they look at the i
     const dense = await openCheckpoint(model, { onProgress, onNotice: note });
     const pruned = await pruneModel(dense, options);
     await writeCheckpoint(pruned, output, { onProgress });
+    await writeRecipe(output, await recipeOf(dense, pruned, plan, commandLine()));
     if (given.onnx) await exportModel(pruned, output, { onProgress });
     finish();
     return { text: `${pruned.report.summary}\n${output}`, json: { ...pruned.report, folder: output } };

@@ -1,12 +1,13 @@
 /** `prunelab recover`: trains a pruned model with its dense one as the teacher. */
 import { join } from "node:path";
 import { prepareFolder } from "../../src/base/atomic.ts";
+import { carryRecipe } from "../../src/card/recipe.ts";
 import { PrunelabError } from "../../src/errors.ts";
 import { defaultModel } from "../../src/hub/open-checkpoint.ts";
 import { openCheckpoint, type RecoverOptions, recover as recoverModel, writeCheckpoint } from "../../src/index.ts";
 import { recoveryMethods } from "../../src/train/recover.ts";
 import { type Command, defineCommand, value } from "./command.ts";
-import { oneOf, parseWhole } from "./options.ts";
+import { commandLine, oneOf, parseWhole } from "./options.ts";
 import { terminalProgress } from "./progress.ts";
 import { parseNumber, stopOnInterrupt, trainingOptions, trainingSentence } from "./training-options.ts";
 
@@ -58,6 +59,11 @@ was last kept.`,
     };
     const { training, blocks, ...better } = await recoverModel(pruned, options);
     await writeCheckpoint(better, output, { onProgress });
+    const step = {
+      training: `recovered under its mask (${method}) with its dense model as the teacher, on ${[given.data].flat().join(", ")}`,
+      command: commandLine(),
+    };
+    await carryRecipe(name, output, better, step);
     finish();
     const errors = blocks?.map(
       ({ layer, before, after }) => `block ${layer}: error ${before.toPrecision(3)} to ${after.toPrecision(3)}`,

@@ -67,6 +67,7 @@ export function html(blocks: readonly Block[]): string {
     .join("\n");
 }
 
-function escapeMarkdown(text: string): string {
+/** Plain text in one line of Markdown. */
+export function escapeMarkdown(text: string): string {
   return text.replace(/[\r\n]+/g, " ").replace(/[\\`*_[\]<>|~#$]/g, "\\$&");
 }
