@@ -25,6 +25,7 @@ export { type ScoreRow, scoreRows } from "./evaluate/score-rows.ts";
 export { type ExportedModel, type ExportOptions, exportModel } from "./export/export-model.ts";
 export { exportForms } from "./export/forms.ts";
 export { type OpenCheckpointOptions, openCheckpoint } from "./hub/open-checkpoint.ts";
+export { type Pushed, type PushFile, type PushOptions, type PushPlan, pushModel, pushResults } from "./hub/push.ts";
 export type { LanguageModel } from "./model/language-model.ts";
 export { type LoadOptions, loadLanguageModel } from "./model/load.ts";
 export { type Bar, type BarFigureOptions, type BarSeries, barFigure } from "./plot/bar-figure.ts";

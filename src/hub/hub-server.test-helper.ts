@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { type UploadFaults, type Uploads, uploads } from "./hub-upload.test-helper.ts";
 
 export interface ServedRepo {
   readonly type?: "model" | "dataset";
@@ -12,7 +13,7 @@ export interface ServedRepo {
 }
 
 /** What goes wrong; each is looked at on every request, so a test may change it on the way. */
-export interface Faults {
+export interface Faults extends UploadFaults {
   /** Numbers of bytes after which the next answers with content are cut off; one for each answer, then none. */
   cuts: number[];
   /** Statuses that the next requests get. */
@@ -33,6 +34,8 @@ export interface FakeHub {
   readonly faults: Faults;
   /** All requests, e.g. `"GET /a/b/resolve/…/x bytes=5- hf_good"`: method, path, range and token. */
   readonly requests: string[];
+  /** What was pushed. */
+  readonly uploads: Pick<Uploads, "written" | "stored">;
   close(): Promise<void>;
 }
 
@@ -53,6 +56,8 @@ export async function startHub(repos: readonly ServedRepo[]): Promise<FakeHub> {
     stallsAfter: undefined,
     slowsBy: 0,
     sizes: {},
+    onWrite: undefined,
+    partBytes: Number.POSITIVE_INFINITY,
   };
   const requests: string[] = [];
   const server = createServer((request, response) => {
@@ -63,6 +68,7 @@ export async function startHub(repos: readonly ServedRepo[]): Promise<FakeHub> {
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const { port } = server.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}`;
+  const writes = uploads(() => url, faults, { goodToken, owner: "me", isLarge: (bytes) => bytes > 1_000 });
 
   async function answer(request: IncomingMessage, response: ServerResponse, token: string | undefined): Promise<void> {
     const refuse = (status: number, code = "", message = "") => {
@@ -74,6 +80,7 @@ export async function startHub(repos: readonly ServedRepo[]): Promise<FakeHub> {
     };
     const status = faults.statuses.shift();
     if (status) return refuse(status);
+    if (await writes.answer(request, response, token)) return;
     const { pathname, searchParams } = new URL(request.url!, url);
     // As on the Hub, large files come from another host, which must not see the token.
     const stored = /^\/cdn\/(\w+)$/.exec(pathname);
@@ -174,6 +181,7 @@ export async function startHub(repos: readonly ServedRepo[]): Promise<FakeHub> {
     url,
     faults,
     requests,
+    uploads: writes,
     close: () =>
       new Promise((closed) => {
         server.close(() => closed());
