@@ -26,7 +26,7 @@ test("prune leaves the recipe that export --card makes a card of, for its own fo
     "--output",
     form,
     "--card",
-    "--base",
+    "--card-base",
     "a/b",
     "--license",
     "mit",

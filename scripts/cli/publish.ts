@@ -1,11 +1,11 @@
 /** The options of `prunelab export` that make a model card and push to the Hub, and what they do. */
 import { join } from "node:path";
 import { type Checkpoint, readRecipe, writeModelCard, writeRecipe } from "../../src/index.ts";
-import { flag, UsageError, value, values } from "./command.ts";
+import { flag, type OptionOf, UsageError, value, values } from "./command.ts";
 
 const group = "model card";
 
-export const publishOptions = {
+export const publishOptions: { readonly [K in keyof PublishValues]: OptionOf<PublishValues[K]> } = {
   card: flag("--card", "write README.md with model-index, plots and .eval_results", { group }),
   results: values("--results <path>", "results files or folders, of the model and of its base; repeatable", { group }),
   cardBase: value("--card-base <id>", "the base's id on the Hub (default: as the recipe says)", { group }),
@@ -14,7 +14,7 @@ export const publishOptions = {
 
 export interface PublishValues {
   readonly card: boolean;
-  readonly results: readonly string[];
+  readonly results: string[];
   readonly cardBase: string | undefined;
   readonly license: string | undefined;
 }
