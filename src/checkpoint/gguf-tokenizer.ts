@@ -1,15 +1,17 @@
-/** Builds Gemma 3's `tokenizer.json` and `tokenizer_config.json` from the metadata of a GGUF. */
+/** Builds `tokenizer.json` and `tokenizer_config.json` of a SentencePiece vocabulary (Gemma 3, TinyLlama) from the metadata of a GGUF. */
 import { PrunelabError } from "../errors.ts";
 import { mergesFromScores } from "./bpe-merges.ts";
 import type { TokenizerFiles } from "./checkpoint.ts";
 
 /** `tokenizer.ggml.token_type` (llama.cpp's `llama_token_type`); what is left out here is 2 unknown, 3 control, 5 unused. */
+const controlType = 3;
 const normalType = 1;
 const userDefinedType = 4;
 const byteType = 6;
 
 /** What stands for a space inside a token. */
 const spaceMark = "\u2581";
+const markSpaces = { type: "Replace", pattern: { String: " " }, content: spaceMark };
 
 /** The tokens that Gemma 3's own tokenizer calls special, i.e. that decoding can skip; a GGUF does not keep the difference. */
 const specialTexts: readonly string[] = [
@@ -24,19 +26,28 @@ const specialTexts: readonly string[] = [
 ];
 
 /**
- * The tokenizer of a Gemma 3 GGUF, as the files that Hugging Face's tokenizers, transformers and transformers.js load.
+ * The tokenizer of a GGUF with `tokenizer.ggml.model` "llama", as the files that Hugging Face's tokenizers, transformers and transformers.js load. A
+ * text gets a space in front where llama.cpp puts one: unless the file says otherwise, with every architecture but Gemma 3.
  *
- * Equal to the published files, vocabulary and merges to the last entry, save one: `<image_soft_token>` is left out,
- * since its id 262,144 lies beyond the text model's embedding.
+ * Of Gemma 3, equal to the published files, vocabulary and merges to the last entry, save one: `<image_soft_token>` is left out, since its id
+ * 262,144 lies beyond the text model's embedding.
  *
  * @param metadata By GGUF's own keys.
- * @throws PrunelabError when the tokenizer is missing, inconsistent, or of a kind that Gemma 3 does not use.
+ * @throws PrunelabError when the tokenizer is missing, inconsistent, or puts EOS behind a text.
  */
 export function tokenizerFilesFromGguf(metadata: Readonly<Record<string, unknown>>): TokenizerFiles {
   const model = metadata["tokenizer.ggml.model"];
-  if (model !== "llama") throw wrong(`has tokenizer.ggml.model ${JSON.stringify(model)}, where Gemma 3 has "llama"`);
-  for (const flag of ["add_space_prefix", "add_eos_token"]) {
-    if (metadata[`tokenizer.ggml.${flag}`] === true) throw wrong(`sets tokenizer.ggml.${flag}, which Gemma 3 does not`);
+  const isGemma = (metadata["general.architecture"] ?? "gemma3") === "gemma3";
+  const name = isGemma ? "Gemma 3" : "a SentencePiece vocabulary";
+  if (model !== "llama") throw wrong(`has tokenizer.ggml.model ${JSON.stringify(model)}, where ${name} has "llama"`);
+  const flag = (key: string, fallback: boolean) => (metadata[`tokenizer.ggml.${key}`] ?? fallback) === true;
+  const addsSpace = flag("add_space_prefix", !isGemma);
+  for (const [key, isSet] of [
+    ["add_space_prefix", isGemma && addsSpace],
+    ["add_eos_token", flag("add_eos_token", false)],
+  ] as const) {
+    if (isSet)
+      throw wrong(`sets tokenizer.ggml.${key}, which ${isGemma ? "Gemma 3 does not" : "no supported model does"}`);
   }
   const stored = list(metadata, "tokens", "string");
   const scores = list(metadata, "scores", "number", stored.length);
@@ -55,11 +66,14 @@ export function tokenizerFilesFromGguf(metadata: Readonly<Record<string, unknown
     if (token === undefined) throw wrong(`has no token for tokenizer.ggml.${key}_token_id ${id ?? "(missing)"}`);
     return token;
   };
-  const bos = special("bos", "<bos>");
-  const eos = special("eos", "<eos>");
-  const pad = special("padding", "<pad>");
+  const bos = special("bos", isGemma ? "<bos>" : "<s>");
+  const eos = special("eos", isGemma ? "<eos>" : "</s>");
   const unknown = special("unknown", "<unk>");
-  const specialTokens = new Set([...specialTexts, bos, eos, pad, unknown]);
+  // Llama's own has none.
+  const hasPad = isGemma || metadata["tokenizer.ggml.padding_token_id"] !== undefined;
+  const pad = hasPad ? special("padding", "<pad>") : unknown;
+  const controls = isGemma ? specialTexts : tokens.filter((_, id) => types[id] === controlType);
+  const specialTokens = new Set([...controls, bos, eos, pad, unknown]);
   const addBos = metadata["tokenizer.ggml.add_bos_token"] !== false;
 
   const merges = mergesFromScores(
@@ -86,8 +100,12 @@ export function tokenizerFilesFromGguf(metadata: Readonly<Record<string, unknown
           special: specialTokens.has(content),
         }))
         .filter(({ id }) => types[id] !== normalType && types[id] !== byteType),
-      normalizer: { type: "Replace", pattern: { String: " " }, content: spaceMark },
-      pre_tokenizer: { type: "Split", pattern: { String: " " }, behavior: "MergedWithPrevious", invert: false },
+      normalizer: addsSpace
+        ? { type: "Sequence", normalizers: [{ type: "Prepend", prepend: spaceMark }, markSpaces] }
+        : markSpaces,
+      pre_tokenizer: addsSpace
+        ? null
+        : { type: "Split", pattern: { String: " " }, behavior: "MergedWithPrevious", invert: false },
       post_processor: prependToken(bos, ids.get(bos)!, addBos),
       decoder: {
         type: "Sequence",
@@ -95,6 +113,7 @@ export function tokenizerFilesFromGguf(metadata: Readonly<Record<string, unknown
           { type: "Replace", pattern: { String: spaceMark }, content: " " },
           { type: "ByteFallback" },
           { type: "Fuse" },
+          ...(addsSpace ? [{ type: "Strip", content: " ", start: 1, stop: 0 }] : []),
         ],
       },
       model: {
@@ -118,10 +137,10 @@ export function tokenizerFilesFromGguf(metadata: Readonly<Record<string, unknown
       clean_up_tokenization_spaces: false,
       eos_token: eos,
       ...(typeof contextLength === "number" ? { model_max_length: contextLength } : {}),
-      pad_token: pad,
+      ...(hasPad ? { pad_token: pad } : {}),
       padding_side: "left",
       spaces_between_special_tokens: false,
-      tokenizer_class: "GemmaTokenizer",
+      tokenizer_class: isGemma ? "GemmaTokenizer" : "PreTrainedTokenizerFast",
       unk_token: unknown,
       use_default_system_prompt: false,
       ...(typeof chatTemplate === "string" ? { chat_template: chatTemplate } : {}),

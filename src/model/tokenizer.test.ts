@@ -85,6 +85,29 @@ test("decoding keeps U+FEFF, as a token and as bytes", () => {
   }
 });
 
+test("a Llama's vocabulary gets a space in front of texts, and may lack a padding token", () => {
+  const llama = { "general.architecture": "llama", "llama.context_length": 2048 };
+  const added = { "tokenizer.ggml.add_space_prefix": undefined, "tokenizer.ggml.padding_token_id": undefined };
+  const { tokenizer, tokenizerConfig } = tokenizerFilesFromGguf(tinyMetadata({ ...llama, ...added }));
+  const mark = { type: "Replace", pattern: { String: " " }, content: "▁" };
+  assert.deepEqual(tokenizer.normalizer, {
+    type: "Sequence",
+    normalizers: [{ type: "Prepend", prepend: "▁" }, mark],
+  });
+  assert.equal(tokenizer.pre_tokenizer, null);
+  assert.deepEqual(tokenizerConfig.pad_token, undefined);
+  assert.equal(tokenizerConfig.model_max_length, 2048);
+  const { encode, decode, specialTokens } = loadTokenizer({ tokenizer, tokenizerConfig });
+  assert.deepEqual(specialTokens, { pad: ["<unk>", 3], eos: ["<eos>", 1], bos: ["<bos>", 2] });
+  // Python's tokenizers 0.23 on the same file.
+  assert.deepEqual(encode("the a"), [2, id("▁the"), id("▁"), id("a")]);
+  assert.deepEqual(encode(""), [2]);
+  assert.equal(decode(encode("the ab", { addSpecialTokens: false })), "the ab");
+  assert.equal(decode(encode(" the", { addSpecialTokens: false })), " the");
+  const without = tokenizerFilesFromGguf(tinyMetadata({ ...llama, "tokenizer.ggml.add_space_prefix": false }));
+  assert.deepEqual(without.tokenizer.normalizer, mark);
+});
+
 test("files that are no tokenizer are told", () => {
   const { tokenizer, tokenizerConfig } = files;
   const refuses = (changed: Partial<typeof files>, message: RegExp) =>
