@@ -71,7 +71,7 @@ async function bench(): Promise<void> {
   const session = await openSession(buildGraph(config, "generate"), { folder });
   const costs: Cost[] = [];
   console.log(
-    "| tokens | scored, ms a token | read | written | GB scoring | GB writing |\n|---:|---:|---:|---:|---:|---:|",
+    "| tokens | scored, ms a token | read | written | GB at most, scored | GB after writing |\n|---:|---:|---:|---:|---:|---:|",
   );
   for (const [index, tokens] of texts.entries()) {
     const times = [performance.now()];
@@ -105,13 +105,13 @@ async function plot(model: string, costs: readonly Cost[], folder: string): Prom
     { name: "written", y: costs.map(({ written }) => written) },
   ];
   const memory = costs.map(
-    ({ length, peakBytes: [scoring, writing] }) =>
-      `${length.toLocaleString("en-US")}: ${(scoring / 1e9).toFixed(2)} and ${(writing / 1e9).toFixed(2)}`,
+    ({ length, peakBytes: [scoring] }) => `${(scoring / 1e9).toFixed(2)} at ${length.toLocaleString("en-US")}`,
   );
+  const most = (costs.at(-1)!.peakBytes[1] / 1e9).toFixed(2);
   const all = series.flatMap(({ y }) => y);
   const figure = makeFigure({
     title: "What a token costs, by the length of the input",
-    caption: `${model} on ${availableParallelism()} cores. GB at most up to a length, scoring and writing: ${memory.join("; ")}.`,
+    caption: `${model} on ${availableParallelism()} cores. GB of memory at most, scoring: ${memory.join(", ")}; ${most} after writing.`,
     xTitle: "tokens before it, or of the text",
     yTitle: "milliseconds a token",
     plotHeight: 260,
