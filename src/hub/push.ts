@@ -174,7 +174,7 @@ async function push(
     }
     onProgress?.({ step: `push to ${name}`, done: bytes, total: bytes, unit: "bytes" });
     const commit = step.value?.commit.oid ?? "";
-    const summary = `${files.length} files, ${(bytes / 1e6).toFixed(1)} MB, pushed to ${url}${isPublic ? "" : ", private"}, commit ${commit.slice(0, 7)}`;
+    const summary = `${files.length} file${files.length === 1 ? "" : "s"}, ${(bytes / 1e6).toFixed(1)} MB, pushed to ${url}${isPublic ? "" : ", private"}, commit ${commit.slice(0, 7)}`;
     return { ...plan, commit, summary };
   } catch (error) {
     if (error instanceof PrunelabError) throw error;
