@@ -7,7 +7,7 @@ import type { LineFigureOptions, LineSeries } from "../plot/line-figure.ts";
 import { csvText } from "../report/csv.ts";
 import { markdown, type Table } from "../report/document.ts";
 import type { Unit } from "./plan.ts";
-import { readResult, type SweepStatus, sweepStatus, type UnitResult } from "./results.ts";
+import { type SweepStatus, sweepStatus, type UnitResult } from "./results.ts";
 
 /** One score of one recipe, over its seeds. */
 export interface SweepRow {
@@ -41,7 +41,7 @@ export interface SweepCollection {
 }
 
 /**
- * Gathers what is done, one result in memory at a time. Seeds are joined; what is missing is in `status`.
+ * Gathers what is done, few results in memory at a time. Seeds are joined; what is missing is in `status`.
  *
  * @param options.output The study's folder. Default `"study"`.
  * @param options.onResult Called with each result, e.g. to copy its files.
@@ -53,12 +53,9 @@ export async function collectSweep(
     onResult,
   }: { readonly output?: string; readonly onResult?: (result: UnitResult) => Promise<void> } = {},
 ): Promise<SweepCollection> {
-  const status = await sweepStatus(units, output);
   const groups = new Map<string, { first: ScoreRow; unit: Unit; scores: number[] }>();
   const processors = new Set<string>();
-  for (const unit of status.done) {
-    const result = await readResult(output, unit.id);
-    if (typeof result !== "object") continue;
+  const status = await sweepStatus(units, output, async (unit, result) => {
     processors.add(result.host.processor);
     for (const row of result.rows) {
       const key = JSON.stringify([
@@ -75,7 +72,7 @@ export async function collectSweep(
       groups.set(key, group);
     }
     await onResult?.(result);
-  }
+  });
   const rows = [...groups.values()].map(({ first, unit, scores }): SweepRow => {
     const isAlone = scores.length === 1;
     return {

@@ -1,7 +1,7 @@
 /** About how long a plan takes: from its finished units, else from what was measured once. */
 import { mean } from "./collect.ts";
 import type { Unit } from "./plan.ts";
-import { readResult, sweepStatus } from "./results.ts";
+import { sweepStatus } from "./results.ts";
 
 /**
  * Gemma 3 270M on 2 cores (notebooks/LOG.md): seconds of pruning on 64 × 512 tokens, of loading a model to score, of a document of four choices and
@@ -23,12 +23,12 @@ export async function estimateMinutes(
   units: readonly Unit[],
   folder: string,
 ): Promise<{ readonly minutes: number | undefined; readonly basis: string }> {
-  const { done } = await sweepStatus(units, folder);
   const seconds = new Map<string, number[]>();
-  for (const { id, method } of done) {
-    const result = await readResult(folder, id);
-    if (typeof result === "object") seconds.set(method, [...(seconds.get(method) ?? []), result.seconds.total]);
-  }
+  const { done } = await sweepStatus(units, folder, ({ method }, result) => {
+    const known = seconds.get(method) ?? [];
+    known.push(result.seconds.total);
+    seconds.set(method, known);
+  });
   const all = [...seconds.values()].flat();
   const finished = new Set(done.map(({ id }) => id));
   const open = units.filter(({ id }) => !finished.has(id));

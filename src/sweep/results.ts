@@ -104,24 +104,44 @@ export interface SweepStatus {
   readonly damaged: readonly string[];
 }
 
-/** Reads the folder once, whichever engine ran the units. @throws PrunelabError if it cannot be read. */
-export async function sweepStatus(units: readonly Unit[], folder: string): Promise<SweepStatus> {
+/** Files that are read at the same time: a shared folder answers late, and memory stays flat. */
+const PARALLEL = 32;
+
+/**
+ * Reads the folder once, whichever engine ran the units.
+ *
+ * @param onResult Called with each result, in the plan's order up to its first `await`.
+ * @throws PrunelabError if it cannot be read.
+ */
+export async function sweepStatus(
+  units: readonly Unit[],
+  folder: string,
+  onResult?: (unit: Unit, result: UnitResult) => void | Promise<void>,
+): Promise<SweepStatus> {
   const present = new Set(await listResults(folder));
   const status = { done: [] as Unit[], missing: [] as Unit[], damaged: [] as string[] };
-  const running: { unit: Unit; host: string; since: string }[] = [];
-  const failed: { unit: Unit; message: string; canRetry: boolean }[] = [];
-  for (const unit of units) {
-    const result = present.has(`${unit.id}.json`) ? await readResult(folder, unit.id) : undefined;
-    if (typeof result === "object") {
-      status.done.push(unit);
-      continue;
-    }
-    if (result !== undefined) status.damaged.push(result);
-    const mark = present.has(`${unit.id}.running.json`) ? await readMark(folder, unit.id) : undefined;
-    const failure = present.has(`${unit.id}.failed.json`) ? await readFailure(folder, unit.id) : undefined;
-    if (mark) running.push({ unit, ...mark });
-    else if (failure) failed.push({ unit, message: failure.message, canRetry: failure.canRetry });
-    else status.missing.push(unit);
+  const running: SweepStatus["running"][number][] = [];
+  const failed: SweepStatus["failed"][number][] = [];
+  const stateOf = async ({ id }: Unit) => {
+    const result = present.has(`${id}.json`) ? await readResult(folder, id) : undefined;
+    if (typeof result === "object") return { result };
+    const mark = present.has(`${id}.running.json`) ? await readMark(folder, id) : undefined;
+    const failure = present.has(`${id}.failed.json`) ? await readFailure(folder, id) : undefined;
+    return { damaged: result, mark, failure };
+  };
+  for (let from = 0; from < units.length; from += PARALLEL) {
+    const part = units.slice(from, from + PARALLEL);
+    const states = await Promise.all(part.map(stateOf));
+    const work = states.map(({ result, damaged, mark, failure }, index) => {
+      const unit = part[index]!;
+      if (damaged !== undefined) status.damaged.push(damaged);
+      if (result) status.done.push(unit);
+      else if (mark) running.push({ unit, ...mark });
+      else if (failure) failed.push({ unit, message: failure.message, canRetry: failure.canRetry });
+      else status.missing.push(unit);
+      return result && onResult?.(unit, result);
+    });
+    await Promise.all(work);
   }
   return { total: units.length, ...status, running, failed };
 }
