@@ -31,6 +31,11 @@ const help = `usage: npm run bench:forms -- [options] [form …]
 
 Forms: ${names.join(", ")}; all unless named. Prints a row of a Markdown table as soon as it is known. Each form is opened and run by @huggingface/transformers.`;
 
+// Of all logits at once, 262,144 each, there are never more than these.
+const chunkTokens = 64;
+const windowTokens = 512;
+const prompt = "Explain the concept of model pruning.";
+
 explainErrors("bench:forms");
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -43,11 +48,6 @@ const { values, positionals } = parseArgs({
 });
 if (values.help) console.log(help);
 else await bench(parseWhole(values.windows, "--windows"), parseWhole(values.tokens, "--tokens"));
-
-// Of all logits at once, 262,144 each, there are never more than these.
-const chunkTokens = 64;
-const windowTokens = 512;
-const prompt = "Explain the concept of model pruning.";
 
 type Model = Awaited<ReturnType<typeof AutoModelForCausalLM.from_pretrained>>;
 

@@ -43,14 +43,16 @@ export function liesOnGrid(values: Float32Array, columns: number, bits: Bits): b
  */
 export function coarseStep(values: Float32Array, bits: Bits): number {
   let extreme = 0;
-  for (const value of values) if (Math.abs(value) > Math.abs(extreme)) extreme = value;
+  for (let i = 0; i < values.length; i++) if (Math.abs(values[i]!) > Math.abs(extreme)) extreme = values[i]!;
   return extreme === 0 ? 1 : extreme / -(2 ** (bits - 1));
 }
 
-/** The multiple of `step` that is closest, within the bits. */
-export function roundTo(value: number, step: number, bits: Bits): number {
-  const most = 2 ** (bits - 1);
-  return Math.max(-most, Math.min(most - 1, Math.round(value / step)));
+/** The closest multiple of `step`, counted from -8 (or -128) on: 0 has code 8 (or 128). */
+export function codeOf(value: number, step: number, bits: Bits): number {
+  const zero = 1 << (bits - 1);
+  // Cut, of what is above 0: several times as fast as Math.round.
+  const code = (value / step + zero + 0.5) | 0;
+  return code < 0 ? 0 : code >= 2 * zero ? 2 * zero - 1 : code;
 }
 
 export function largestOf(values: Float32Array): number {

@@ -8,7 +8,7 @@ import { bf16ToFloat32, float32ToBf16 } from "../checkpoint/half.ts";
 import { GraphBuilder, placeWeights } from "../onnx/graph.ts";
 import { float32, int64, openSession } from "../onnx/session.ts";
 import { stepOf } from "../prune/methods/sparsegpt.ts";
-import { type Bits, blockSize, coarseStep, findStep, liesOnGrid, roundTo } from "./block-steps.ts";
+import { type Bits, blockSize, coarseStep, codeOf, findStep, liesOnGrid } from "./block-steps.ts";
 import { blockScaled, type MatrixForm, plain, rowScaled, unpacked } from "./matrix-forms.ts";
 
 const size = { rows: 48, columns: 64 };
@@ -117,5 +117,9 @@ test("a step is found again wherever there is one, and nowhere else", () => {
   assert.equal(liesOnGrid(randomMatrix(1), size.columns, 8), false);
   assert.equal(liesOnGrid(new Float32Array(48), 48, 8), false);
   assert.equal(coarseStep(new Float32Array(32), 4), 1);
-  assert.equal(roundTo(-0.7, coarseStep(Float32Array.of(0.1, -0.7), 4), 4), -8);
+  assert.equal(codeOf(-0.7, coarseStep(Float32Array.of(0.1, -0.7), 4), 4), 0);
+  assert.deepEqual(
+    [0, 0.7, -0.7].map((value) => codeOf(value, 0.1, 4)),
+    [8, 15, 1],
+  );
 });

@@ -1,7 +1,7 @@
 /** How a matrix of weights may lie in the file beside an ONNX graph, and the operators that read it there. In all of them 0 stays 0. */
 import { float16ToFloat32, float32ToFloat16 } from "../checkpoint/half.ts";
 import { type ExternalWeight, type GraphBuilder, microsoft, type Value } from "../onnx/graph.ts";
-import { type Bits, blockSize, coarseStep, findStep, largestOf, roundTo } from "./block-steps.ts";
+import { type Bits, blockSize, coarseStep, codeOf, findStep, largestOf } from "./block-steps.ts";
 
 /** `[out, in]`, or `[vocabulary, hidden]`. */
 export interface MatrixSize {
@@ -59,7 +59,7 @@ export const rowScaled: MatrixForm = {
       }
       for (let column = 0; column < columns; column++) {
         for (let row = from; row < to; row++) {
-          codes[column * rows + row] = Math.round(values[row * columns + column]! / scales[row]!) + 128;
+          codes[column * rows + row] = codeOf(values[row * columns + column]!, scales[row]!, 8);
         }
       }
     }
@@ -164,20 +164,33 @@ function encodeBlocks(values: Float32Array, bits: Bits, scaleType: "float32" | "
   const stored = scaleType === "float32" ? Math.fround : toFloat16;
   const scales = new Float32Array(values.length / blockSize);
   const codes = new Uint8Array((values.length * bits) / 8);
-  const zero = 2 ** (bits - 1);
-  for (let block = 0; block < scales.length; block++) {
-    const own = values.subarray(block * blockSize, (block + 1) * blockSize);
-    const step = findStep(own, bits, (step) => stored(step) === step) ?? stored(coarseStep(own, bits));
-    // Weights too small for float16 have none that can be told from 0.
-    scales[block] = step === 0 ? 1 : step;
+  const block = new Float32Array(blockSize);
+  const mayHaveSteps = hasSteps(values, bits);
+  for (let index = 0; index < scales.length; index++) {
+    const from = index * blockSize;
+    for (let i = 0; i < blockSize; i++) block[i] = values[from + i]!;
+    const found = mayHaveSteps ? findStep(block, bits, (step) => stored(step) === step) : undefined;
+    // Weights too small for float16 have no step that can be told from 0.
+    const step = (found ?? stored(coarseStep(block, bits))) || 1;
+    scales[index] = step;
     for (let i = 0; i < blockSize; i++) {
-      const code = roundTo(own[i]!, scales[block]!, bits) + zero;
-      const at = block * blockSize + i;
-      if (bits === 8) codes[at] = code;
-      else codes[at >> 1]! |= at % 2 === 0 ? code : code << 4;
+      const code = codeOf(block[i]!, step, bits);
+      if (bits === 8) codes[from + i] = code;
+      else codes[(from + i) >> 1]! |= i % 2 === 0 ? code : code << 4;
     }
   }
   return { codes, scales };
+}
+
+/** Whether one of the first blocks that are not all zeros has a step; to look for one in each block takes ten times as long as to round them. */
+function hasSteps(values: Float32Array, bits: Bits): boolean {
+  for (let from = 0, looked = 0; from < values.length && looked < 8; from += blockSize) {
+    const block = values.subarray(from, from + blockSize);
+    if (largestOf(block) === 0) continue;
+    if (findStep(block, bits) !== undefined) return true;
+    looked++;
+  }
+  return false;
 }
 
 const single = new Float32Array(1);
