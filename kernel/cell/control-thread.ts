@@ -2,8 +2,16 @@
 import { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
-import { terminateMain } from "./stop.ts";
-import { onJsonLines, STATE, type ToControl, type ToMain, WORKER_FD } from "./worker-channel.ts";
+import { connectToMain, type MainSession, terminateMain } from "./stop.ts";
+import {
+  type FromControl,
+  onJsonLines,
+  STATE,
+  type ToControl,
+  type ToMain,
+  WORKER_FD,
+  writeFully,
+} from "./worker-channel.ts";
 
 const { parent, shared } = workerData as { parent: number; shared: Int32Array };
 const PARENT_INTERVAL_MS = 1000;
@@ -14,6 +22,7 @@ let asked = 0;
 let stopping = false;
 
 const tellMain = (message: ToMain) => parentPort?.postMessage(message);
+const tellKernel = (message: FromControl): void => writeFully(WORKER_FD.controlOut, `${JSON.stringify(message)}\n`);
 
 // Dies with the kernel even while a cell never yields: a killed kernel cannot say goodbye.
 setInterval(() => {
@@ -44,7 +53,38 @@ async function stop(id: string): Promise<void> {
   stopping = false;
 }
 
+let inspector: MainSession | undefined;
+
+/** One session, from the debugger's first question on. */
+function connectInspector(): MainSession {
+  const session = connectToMain();
+  const urls = new Map<string, string>();
+  session.on("Debugger.scriptParsed", ({ params }: { params: { scriptId: string; url: string } }) => {
+    urls.set(params.scriptId, params.url);
+  });
+  session.on("Debugger.paused", ({ params }: { params: { callFrames: { location: { scriptId: string } }[] } }) => {
+    const callFrames = params.callFrames.map((frame) => ({ ...frame, url: urls.get(frame.location.scriptId) ?? "" }));
+    tellKernel({ type: "inspector-event", method: "Debugger.paused", params: { ...params, callFrames } });
+  });
+  session.on("Debugger.resumed", () => tellKernel({ type: "inspector-event", method: "Debugger.resumed", params: {} }));
+  return session;
+}
+
+function inspect({ count, method, params }: Extract<ToControl, { type: "inspect" }>): void {
+  inspector ??= connectInspector();
+  inspector.post<Record<string, unknown>>(method, params).then(
+    (reply) => tellKernel({ type: "inspected", count, reply }),
+    (error: Error) => tellKernel({ type: "inspected", count, failure: error.message }),
+  );
+  if (method === "Debugger.disable") {
+    inspector.close();
+    inspector = undefined;
+    tellKernel({ type: "inspected", count, reply: {} });
+  }
+}
+
 const input = new Socket({ fd: WORKER_FD.control, readable: true, writable: false });
 onJsonLines<ToControl>(input, (message) => {
   if (message.type === "interrupt") void stop(message.id);
+  else inspect(message);
 });

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 
 /** The part of V8's debugger that is asked; the types of Node's inspector differ from version to version. */
-interface MainSession {
+export interface MainSession {
   post<Reply>(method: string, params?: object): Promise<Reply>;
   on(event: string, listener: (message: { params: never }) => void): void;
   close(): void;
@@ -26,7 +26,7 @@ const RETRY_MS = 30;
 const kernelFolder = new URL("../", import.meta.url).href;
 
 /** A debugger's session on the main thread. */
-function connectToMain(): MainSession {
+export function connectToMain(): MainSession {
   const session = new Session();
   session.connectToMainThread();
   const untyped = session as unknown as {

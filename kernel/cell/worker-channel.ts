@@ -4,7 +4,7 @@ import type { Readable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 
 /** File descriptors of the worker besides 0 to 2. */
-export const WORKER_FD = { out: 3, in: 4, input: 5, control: 6 } as const;
+export const WORKER_FD = { out: 3, in: 4, input: 5, control: 6, controlOut: 7 } as const;
 
 /** A cell as JavaScript. */
 export interface Script {
@@ -59,7 +59,14 @@ export type ToWorker =
     };
 
 /** To the control thread of the process of the cells, which hears it even while a cell never yields. */
-export type ToControl = { type: "interrupt"; id: string };
+export type ToControl =
+  | { type: "interrupt"; id: string }
+  /** A question to V8's inspector of the main thread. */
+  | { type: "inspect"; count: number; method: string; params: object };
+
+export type FromControl =
+  | { type: "inspected"; count: number; reply?: Record<string, unknown>; failure?: string }
+  | { type: "inspector-event"; method: string; params: Record<string, unknown> };
 
 /** From the control thread to the main thread of the same process. */
 export type ToMain = { type: "interrupt"; id: string } | { type: "ping"; count: number };

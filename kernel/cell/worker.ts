@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { builtFile } from "../../src/base/package-root.ts";
 import { createCallProgress } from "../display/call-progress.ts";
-import { toBundle } from "../display/display.ts";
+import { toBundle, toText } from "../display/display.ts";
 import { createDisplayApi, type Publish } from "../display/display-api.ts";
 import { html, md, svg } from "../display/markup.ts";
 import { createProgress } from "../display/progress.ts";
@@ -60,7 +60,13 @@ const widgets = createWidgets((target, data, metadata) => comms.api.open(target,
 const { display, clearOutput } = shown;
 const modules = createCellModules(notebook, { tslab: createTslab(shown) });
 
-const hidden = { ...engineHooks, ...termination, import: modules.import, imports: modules.imports, meta: modules.meta };
+/** A value's bundle as JSON, for the debugger; at once, so without pictures that take time to draw. */
+const bundleText = (value: unknown): string => {
+  const bundle = toBundle(value);
+  return JSON.stringify(bundle instanceof Promise ? { data: { "text/plain": toText(value) }, metadata: {} } : bundle);
+};
+const { import: importModule, imports, meta } = modules;
+const hidden = { ...engineHooks, ...termination, bundleText, import: importModule, imports, meta };
 // How the library finds who shows the progress of its calls; it does not know the kernel.
 Object.defineProperty(globalThis, Symbol.for("prunelab.progress"), { value: calls });
 Object.defineProperty(globalThis, "__prunelab", { value: Object.freeze(hidden) });

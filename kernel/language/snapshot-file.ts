@@ -1,7 +1,7 @@
 /** The start-up snapshot of the language process: where it is kept, and how it comes to be. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { cacheRoot } from "../../src/base/cache-root.ts";
@@ -25,8 +25,8 @@ export function snapshotPath(): string {
     const { version } = JSON.parse(readFileSync(path, "utf8")) as { version: string };
     return { path, version };
   });
-  const made = statSync(SNAPSHOT_SCRIPT).mtimeMs;
-  const parts = [process.version, process.arch, process.execPath, process.env.NODE_OPTIONS, packages, made];
+  const script = readFileSync(SNAPSHOT_SCRIPT, "utf8");
+  const parts = [process.version, process.arch, process.env.NODE_OPTIONS, LANGUAGE_FLAGS, packages, script];
   const digest = createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 12);
   return join(cacheRoot(), "kernel", `typescript-${packages[0]?.version}-node-${process.versions.node}-${digest}`);
 }

@@ -36,7 +36,7 @@ ${HELP}
     display_name: values["display-name"] ?? "TypeScript (Prunelab)",
     language: "typescript",
     interrupt_mode: "message",
-    metadata: { debugger: false },
+    metadata: { debugger: true },
   };
   try {
     makeFolder(place.folder);

@@ -5,6 +5,7 @@ import { messageOf } from "../errors.ts";
 import { type Connection, channels } from "../protocol/connection.ts";
 import { type Content, createDecoder, createHeader, encodeMessage, type Message } from "../protocol/message.ts";
 import { bindSockets, type RequestChannel } from "../protocol/sockets.ts";
+import { createDebugger } from "./debugger.ts";
 import { type ExecuteContext, executeCell } from "./execute.ts";
 import { openHistory } from "./history.ts";
 import { kernelInfo } from "./kernel-info.ts";
@@ -59,6 +60,9 @@ export async function startServer(connection: Connection, options: ServerOptions
       );
     },
     onLateError: (id, { name, value, traceback }) => publish(id, "error", { ename: name, evalue: value, traceback }),
+    onScript: (script) => debug.prepare(script),
+    onInspectorEvent: (method, params) => debug.onInspectorEvent(method, params),
+    onReplaced: () => void debug.restart().catch(() => {}),
     onInput: (id, prompt, password) => {
       const request = requests.get(id);
       if (request?.content.allow_stdin !== true) {
@@ -69,6 +73,16 @@ export async function startServer(connection: Connection, options: ServerOptions
       send("stdin", request, "input_request", { prompt, password });
     },
   });
+
+  const debug = createDebugger(
+    (method, params) => session.inspect(method, params),
+    (event) => publish("", "debug_event", event),
+  );
+
+  function interrupt(): void {
+    debug.release();
+    session.interrupt();
+  }
 
   function send(channel: RequestChannel, request: Message, type: string, content: Content): void {
     const header = createHeader(type, sessionId);
@@ -176,8 +190,10 @@ export async function startServer(connection: Connection, options: ServerOptions
           status: "ok",
           ...Object.fromEntries(channels.map((name) => [`${name}_port`, connection.ports[name]])),
         };
+      case "debug_request":
+        return debug.answer(content);
       case "interrupt_request":
-        session.interrupt();
+        interrupt();
         return { status: "ok" };
       case "shutdown_request":
         return { status: "ok", restart: content.restart === true };
@@ -238,7 +254,7 @@ export async function startServer(connection: Connection, options: ServerOptions
     onSubscription: (topic) => publishRaw("", "iopub_welcome", { subscription: topic }),
   });
   return {
-    interrupt: session.interrupt,
+    interrupt,
     ended,
     close: async () => {
       streams.flush();

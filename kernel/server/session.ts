@@ -2,6 +2,7 @@
 
 import type {
   CellError,
+  FromControl,
   FromWorker,
   InputReply,
   Outcome,
@@ -9,6 +10,7 @@ import type {
   StreamName,
   ToWorker,
 } from "../cell/worker-channel.ts";
+import type { Content } from "../protocol/message.ts";
 import type { LanguageService } from "./language-service.ts";
 import { startWorkerProcess, type WorkerProcess } from "./worker-process.ts";
 
@@ -29,6 +31,11 @@ export interface SessionEvents {
   /** An error of a cell that had ended. */
   onLateError(id: string, error: CellError): void;
   onInput(id: string, prompt: string, password: boolean): void;
+  /** Before a cell goes to the process. */
+  onScript(script: Script): Promise<void>;
+  onInspectorEvent(method: string, params: Content): void;
+  /** There is a new process. */
+  onReplaced(): void;
 }
 
 export interface Session {
@@ -37,6 +44,8 @@ export interface Session {
   interrupt(): void;
   answerInput(reply: InputReply): void;
   sendComm(message: Extract<ToWorker, { type: "comm" }>): void;
+  /** Asks V8's inspector in the process of the cells. */
+  inspect(method: string, params?: object): Promise<Content>;
   close(): Promise<void>;
 }
 
@@ -66,6 +75,8 @@ export function startSession(language: LanguageService, events: SessionEvents): 
   let exitCode: number | undefined;
   let closed = false;
   let waitsForInput = false;
+  const questions = new Map<number, { resolve(reply: Content): void; reject(error: Error): void }>();
+  let asked = 0;
 
   function start(): void {
     exitCode = undefined;
@@ -73,12 +84,26 @@ export function startSession(language: LanguageService, events: SessionEvents): 
       onMessage: (message) => {
         if (worker === mine) receive(message);
       },
+      onControl: (message) => {
+        if (worker === mine) receiveControl(message);
+      },
       onRawOutput: (name, text) => events.onStream(latestId, name, text),
       onExit: (reason) => {
         if (worker === mine && !closed) replace(exitCode === undefined ? reason : `exit code ${exitCode}`);
       },
     });
     worker = mine;
+  }
+
+  function receiveControl(message: FromControl): void {
+    if (message.type === "inspector-event") {
+      events.onInspectorEvent(message.method, message.params);
+      return;
+    }
+    const asked = questions.get(message.count);
+    questions.delete(message.count);
+    if (message.failure === undefined) asked?.resolve(message.reply ?? {});
+    else asked?.reject(new Error(message.failure));
   }
 
   function receive(message: FromWorker): void {
@@ -95,6 +120,9 @@ export function startSession(language: LanguageService, events: SessionEvents): 
   /** A new process, without what the cells had made; the checker forgets it too. */
   function replace(reason: string): void {
     start();
+    for (const { reject } of questions.values()) reject(new Error("the process of the cells has ended"));
+    questions.clear();
+    events.onReplaced();
     language.reset();
     const error = lost(reason);
     if (running?.sent) running.settle({ status: "error", error });
@@ -142,6 +170,7 @@ export function startSession(language: LanguageService, events: SessionEvents): 
       const planned = await language.plan(expression, `${name}.ts`, false);
       if ("script" in planned) scripts[name] = planned.script;
     }
+    await events.onScript(planned.script);
     return isWanted() ? { script: planned.script, expressions: scripts } : undefined;
   }
 
@@ -185,6 +214,12 @@ export function startSession(language: LanguageService, events: SessionEvents): 
       waitsForInput = false;
     },
     sendComm: (message) => worker.send(message),
+    inspect: (method, params = {}) =>
+      new Promise((resolve, reject) => {
+        const count = ++asked;
+        questions.set(count, { resolve, reject });
+        worker.control({ type: "inspect", count, method, params });
+      }),
     close: () => {
       closed = true;
       language.close();

@@ -6,6 +6,7 @@ import type { Readable, Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { builtFile } from "../../src/base/package-root.ts";
 import {
+  type FromControl,
   type FromWorker,
   type InputReply,
   onJsonLines,
@@ -17,6 +18,7 @@ import {
 
 export interface WorkerEvents {
   onMessage(message: FromWorker): void;
+  onControl(message: FromControl): void;
   /** What native code and child processes wrote to file descriptor 1 or 2. */
   onRawOutput(name: StreamName, text: string): void;
   /** Comes last, once all output is in. `reason` reads like `exit code 3` or `signal SIGSEGV`. */
@@ -49,12 +51,12 @@ export function startWorkerProcess(events: WorkerEvents): WorkerProcess {
     "--no-force-async-hooks-checks",
   ];
   const child = spawn(process.execPath, [...flags, builtFile("kernel/cell/worker.js"), secret], {
-    stdio: ["ignore", ...Array<"pipe">(6).fill("pipe")],
+    stdio: ["ignore", ...Array<"pipe">(7).fill("pipe")],
     // A group of its own, so that an interrupt reaches what a cell has started, and only that.
     detached: true,
   });
-  const pipes = child.stdio as unknown as [null, Readable, Readable, Readable, Writable, Writable, Writable];
-  const [, stdout, stderr, out, input, answers, control] = pipes;
+  const pipes = child.stdio as unknown as [null, Readable, Readable, Readable, Writable, Writable, Writable, Readable];
+  const [, stdout, stderr, out, input, answers, control, controlOut] = pipes;
   const marks = { stdout: 0, stderr: 0 };
   let cells = 0;
   let wake = () => {};
@@ -80,6 +82,7 @@ export function startWorkerProcess(events: WorkerEvents): WorkerProcess {
     release();
   });
   wake = release;
+  onJsonLines<FromControl>(controlOut, events.onControl);
 
   /** Passes messages on in order; the end of a cell waits for the marks in its output. */
   function release(): void {
