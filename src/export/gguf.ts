@@ -197,17 +197,20 @@ function firstWrong(
   { elements, loss: [ofLargest, ofItself] }: GgmlWriter,
   plus: number,
 ): number {
-  const [a, b] = [bf16ToFloat32(own), bf16ToFloat32(seen)];
-  const span = Math.max(elements, 2 ** 12);
-  for (let from = 0; from < a.length; from += elements === 1 ? span : elements) {
-    const to = Math.min(a.length, from + (elements === 1 ? span : elements));
-    let largest = 0;
-    for (let i = from; i < to; i++) largest = Math.max(largest, Math.abs(a[i]!));
-    for (let i = from; i < to; i++) {
-      if (plus === 0 && a[i] === 0 && b[i] !== 0) return i;
-      const allowed =
-        ofLargest * 1.001 * largest + (ofItself + 2 ** -8) * Math.abs(a[i]!) + (elements > 1 ? 2 ** -17 : 2 ** -22);
-      if (!(Math.abs(a[i]! - b[i]!) <= allowed)) return i;
+  const block = elements === 1 ? 2 ** 12 : elements;
+  for (let start = 0; start < own.length; start += chunkElements) {
+    const a = bf16ToFloat32(own.subarray(start, start + chunkElements));
+    const b = bf16ToFloat32(seen.subarray(start, start + chunkElements));
+    for (let from = 0; from < a.length; from += block) {
+      const to = Math.min(from + block, a.length);
+      let largest = 0;
+      for (let i = from; i < to; i++) largest = Math.max(largest, Math.abs(a[i]!));
+      // A step is a float16, and what was read is rounded to bfloat16.
+      const least = ofLargest * 1.01 * largest + (elements > 1 ? 2 ** -17 : 2 ** -22);
+      for (let i = from; i < to; i++) {
+        if (plus === 0 && a[i] === 0 && b[i] !== 0) return start + i;
+        if (!(Math.abs(a[i]! - b[i]!) <= least + (ofItself + 2 ** -8) * Math.abs(a[i]!))) return start + i;
+      }
     }
   }
   return -1;
