@@ -50,6 +50,8 @@ export interface PublishedTable {
   readonly title: string;
   readonly source: string;
   readonly models: readonly string[];
+  /** Whether the models are chat models, which are asked by their own template. */
+  readonly isChat?: true;
   readonly rows: readonly PublishedRow[];
 }
 
@@ -90,11 +92,12 @@ export const gemmaTables: readonly PublishedTable[] = [
     title: "Gemma 3 270M, instruction-tuned",
     source,
     models: ["Gemma 3 IT 270M"],
+    isChat: true,
     rows: [
-      { benchmark: "HellaSwag", shots: "0-shot", scores: [37.7] },
-      { benchmark: "PIQA", shots: "0-shot", scores: [66.2] },
-      { benchmark: "ARC-c", shots: "0-shot", scores: [28.2] },
-      { benchmark: "WinoGrande", shots: "0-shot", scores: [52.3] },
+      { benchmark: "HellaSwag", shots: "0-shot", scores: [37.7], task: "hellaswag", numFewshot: 0 },
+      { benchmark: "PIQA", shots: "0-shot", scores: [66.2], task: "piqa", numFewshot: 0 },
+      { benchmark: "ARC-c", shots: "0-shot", scores: [28.2], task: "arc_challenge", numFewshot: 0 },
+      { benchmark: "WinoGrande", shots: "0-shot", scores: [52.3], task: "winogrande", numFewshot: 0 },
       { benchmark: "BIG-Bench Hard", shots: "few-shot", scores: [26.7] },
       { benchmark: "IF Eval", shots: "0-shot", scores: [51.2] },
     ],

@@ -6,9 +6,10 @@ import { loadLanguageModel } from "../model/load.ts";
 import type { PublishedTable } from "./published.ts";
 
 /**
- * A row for each metric of each benchmark that Prunelab has; others are left out. Answers of earlier runs are taken from the cache.
+ * A row for each metric of each benchmark that Prunelab has; others are left out. Of a table of chat models, prompts go through the model's chat
+ * template unless `applyChatTemplate` is false. Answers of earlier runs are taken from the cache.
  *
- * @throws PrunelabError if a benchmark's documents cannot be had.
+ * @throws PrunelabError if a benchmark's documents cannot be had, or the model of a chat table has no chat template.
  */
 export async function scorePublished(
   checkpoint: Checkpoint,
@@ -20,7 +21,11 @@ export async function scorePublished(
     const rows: ScoreRow[] = [];
     for (const { task, numFewshot } of table.rows) {
       if (task === undefined || numFewshot === undefined) continue;
-      rows.push(...scoreRows(await evaluate(model, [task], { ...options, numFewshot })));
+      rows.push(
+        ...scoreRows(
+          await evaluate(model, [task], { applyChatTemplate: table.isChat === true, ...options, numFewshot }),
+        ),
+      );
     }
     return rows;
   } finally {
