@@ -73,6 +73,8 @@ writeFileSync(join(work, "child.mjs"), child);
 
 const dense = await openCheckpoint(model);
 const pruned = await prune(dense, { method: "magnitude", sparsity: 0.3 });
+// A random model's perplexity, thousands over 512 tokens, moves more by rounding than a trained one's.
+const ofQ8 = dense.config.vocab_size > 10_000 ? 0.01 : 0.05;
 let failures = 0;
 for (const [checkpoint, forms] of [
   [dense, ["gguf:f16", "gguf:bf16", "gguf:q8_0"]],
@@ -98,7 +100,7 @@ for (const [checkpoint, forms] of [
     const change = seen.perplexity / own.perplexity - 1;
     const must = {
       greedy: /f16/.test(to) ? prompts.length : 0,
-      change: /16|q8/.test(to) ? 0.01 : Number.POSITIVE_INFINITY,
+      change: to.includes("16") ? 0.01 : to.includes("q8") ? ofQ8 : Number.POSITIVE_INFINITY,
     };
     const isRight = sameTokens && sameGreedy >= must.greedy && Math.abs(change) <= must.change;
     if (!isRight) failures += 1;
