@@ -38,6 +38,7 @@ export {
   type LineSeries,
   sweepFigure,
 } from "./plot/line-figure.ts";
+export { type LossFigureOptions, lossFigure } from "./plot/loss-figure.ts";
 export { sparsityFigure } from "./plot/sparsity-figure.ts";
 export type { OnProgress, Progress } from "./progress.ts";
 export {

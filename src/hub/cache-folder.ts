@@ -8,7 +8,7 @@ import { lockHolder, withLock } from "./lock.ts";
 
 /**
  * The cache's folders: models and data sets from their sources, tokenizers built from GGUF files, digests of large files, float32 weights of
- * models to run, blocks that calibrated pruning has done, a dense model's inputs' squares, states of training, answers to go on from,
+ * models to run, blocks that calibrated pruning has done, a dense model's inputs' squares, states of training, what teachers said in it, answers to go on from,
  * the kernel's compiler as it is after its start.
  */
 export const cacheKinds = [
@@ -20,6 +20,7 @@ export const cacheKinds = [
   "pruning",
   "squares",
   "training",
+  "teachers",
   "answers",
   "kernel",
 ] as const;

@@ -13,6 +13,7 @@ import { barFigure } from "./bar-figure.ts";
 import { type Figure, ink, seriesColors } from "./figure.ts";
 import { histogramFigure } from "./histogram-figure.ts";
 import { blockFigure, sweepFigure } from "./line-figure.ts";
+import { lossFigure } from "./loss-figure.ts";
 import { sparsityFigure } from "./sparsity-figure.ts";
 
 const counts = { count: 10, zeros: 5, newZeros: 5, sparsity: 0.5 };
@@ -28,6 +29,20 @@ const comparison = compareEvaluations(...cardEvaluations);
 
 /** Each kind with what its picture and its caption must say. */
 const kinds: Record<string, { figure: Figure; shown: string[]; caption: RegExp }> = {
+  losses: {
+    figure: lossFigure({
+      curves: {
+        "distilled <a>": [
+          { step: 0, heldOut: 4 },
+          { step: 1, loss: 3.5 },
+          { step: 2, loss: 3, heldOut: 3.2 },
+        ],
+      },
+      source: "somewhere",
+    }),
+    shown: ["Loss", "distilled &#60;a&#62;, training", "distilled &#60;a&#62;, held out", "loss (lower is better)"],
+    caption: /Nats a token; step 0 is before training\..* Source: somewhere\./,
+  },
   bars: {
     figure: barFigure({
       title: "Bars & <more>",

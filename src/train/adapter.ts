@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
+import { throwIfInterrupted } from "../base/interrupted.ts";
 import { readJsonObject } from "../base/json.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { bf16ToFloat32, float32ToBf16 } from "../checkpoint/half.ts";
@@ -290,6 +291,7 @@ function addUpdate(
   const scale = lora_alpha / r;
   const row = new Float64Array(columns);
   for (let i = 0; i < out; i++) {
+    throwIfInterrupted();
     row.fill(0);
     for (let k = 0; k < r; k++) {
       const factor = scale * left[i * r + k]!;

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { checkInteger } from "../base/check-integer.ts";
+import { throwIfInterrupted } from "../base/interrupted.ts";
 import { asReadError } from "../base/read-error.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { dolly } from "../datasets/dolly.ts";
@@ -145,6 +146,7 @@ interface Encoded {
 function* encodeRows(tokenizer: Tokenizer, rows: readonly TrainingRow[], completionOnly: boolean): Generator<Encoded> {
   const encode = (text: string) => (text === "" ? [] : tokenizer.encode(text, { addSpecialTokens: false }));
   for (const { prompt, response } of rows) {
+    throwIfInterrupted();
     if (response.trim() === "") continue;
     const [before, after] = [encode(prompt), [...encode(response), tokenizer.specialTokens.eos[1]]];
     yield { ids: [...before, ...after], counts: [...before.map(() => !completionOnly), ...after.map(() => true)] };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -90,6 +90,30 @@ test("stopping keeps the best so far", async () => {
   assert.equal(zerosOf((await tuned.read("model.layers.0.mlp.up_proj.weight")).data), 1024);
 });
 
+test("a run that a notebook's user stops keeps its state, and goes on with the same losses", async () => {
+  const options = { ...common, method: "masked", learningRate: 1e-3, maxSteps: 7 } as const;
+  const whole = await finetune(pruned, { ...options, folder: join(folder, "undisturbed") });
+  const state = join(folder, "interrupted");
+  const hook = Symbol.for("prunelab.interrupted");
+  const controller = new AbortController();
+  Object.assign(globalThis, { [hook]: () => controller.signal });
+  const onStep = ({ step }: LossPoint) => step === 5 && controller.abort(new Error("KeyboardInterrupt"));
+  await assert.rejects(finetune(pruned, { ...options, folder: state, onStep }), /KeyboardInterrupt/);
+  Reflect.deleteProperty(globalThis, hook);
+  const notices: string[] = [];
+  const resumed = await finetune(pruned, { ...options, folder: state, onNotice: (line) => notices.push(line) });
+  assert.equal(notices.at(-1), "going on after step 5");
+  assert.deepEqual(losses(resumed.training.curve), losses(whole.training.curve));
+  assert.equal(await resumed.digest(), await whole.digest());
+});
+
+test("no step begins after the minutes are over", async () => {
+  const { training } = await finetune(pruned, { ...common, method: "norms", minutes: 1e-6 });
+  assert.equal(training.steps, 1);
+  assert.equal(training.plannedSteps, 1);
+  assert.equal(training.stopped, "finished");
+});
+
 test("a learning rate that diverges stops, and the last good weights are kept", async () => {
   const notices: string[] = [];
   const options = { ...common, method: "masked", learningRate: 1e30, warmupSteps: 1, maxSteps: 60 } as const;
@@ -112,6 +136,20 @@ test("distillation moves a pruned model towards its teacher; another embedding i
     maxSteps: 10,
   });
   assert.ok(better.training!.heldOutAfter <= better.training!.heldOutBefore);
+  // A second run has the teacher's targets from the cache, a damaged one made anew.
+  const kept = join(folder, "cache", "teachers", (await dense.digest()).slice(0, 32));
+  const [first, ...more] = await readdir(kept);
+  assert.equal(more.length, 9);
+  await writeFile(join(kept, first!), "damaged");
+  const again = await recover(pruned, {
+    ...common,
+    teacher: dense,
+    method: "distill",
+    learningRate: 3e-3,
+    maxSteps: 10,
+  });
+  assert.deepEqual(losses(again.training!.curve), losses(better.training!.curve));
+  assert.notEqual((await stat(join(kept, first!))).size, "damaged".length);
   const other = {
     ...dense,
     read: async (name: string) => {

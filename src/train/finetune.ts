@@ -17,6 +17,7 @@ import { checkLoop, type LoopOptions } from "./loop-options.ts";
 import { checkPattern, maskOf } from "./mask.ts";
 import { type Network, openNetwork, type TrainedParts, trainingOf } from "./network.ts";
 import { promptOf, randomPrompt } from "./prompt.ts";
+import { openTeacher } from "./teacher.ts";
 
 export const finetuneMethods = ["masked", "norms", "lora", "prompt"] as const;
 export type FinetuneMethod = (typeof finetuneMethods)[number];
@@ -25,7 +26,7 @@ export interface FinetuneOptions extends TrainingDataOptions, Omit<LoopOptions, 
   readonly method: FinetuneMethod;
   /** Default 1e-4 for `masked`, 1e-3 for `norms`, 2e-4 for `lora`, 3e-2 for `prompt`. */
   readonly learningRate?: number;
-  /** A model with the same embedding, whose distribution over the whole vocabulary is learnt. */
+  /** A model with the same embedding, whose distribution over the whole vocabulary is learnt; what it says stays in the cache. */
   readonly teacher?: Checkpoint;
   /** PEFT's names and defaults: r 8, lora_alpha 8, lora_dropout 0, q_proj and v_proj; apart from the weights unless `masked`. */
   readonly lora?: Partial<LoraConfig>;
@@ -74,9 +75,9 @@ export async function finetune(model: Checkpoint, given: FinetuneOptions): Promi
   const network = await openNetwork(model, data.tokens, parts, {
     accumulates: (loop.batchSize ?? 2) > Math.max(1, micro),
   });
-  const teaching = teacher && (await openNetwork(teacher, data.tokens, undefined, { embeddings: network.embeddings }));
+  const teaching = teacher && (await openTeacher(teacher, data.tokens, network.embeddings));
   try {
-    const teach = teaching && ((batch: Parameters<Network["teach"]>[0]) => teaching.teach(batch));
+    const teach = teaching?.teach;
     const training = await trainNetwork(network, data, { folder, key, teach }, loop);
     const result = await resultOf(model, network, method, lora, training);
     if (training.stopped === "finished") await removeState(folder);

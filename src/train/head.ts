@@ -31,8 +31,6 @@ const partTokens = 16_384;
 /** Rows that go through together: as many logits lie in memory, 32 MB for each part. */
 const batchRows = 512;
 
-type Kind = "teach" | "loss" | "gradient";
-
 /**
  * @param head The head's weight `[vocabulary, hidden]`; not copied.
  * @param norm The last norm's weight, what it multiplies by; read at each call.
@@ -44,56 +42,82 @@ export function openTrainingHead(
   { trainsNorm = false }: { readonly trainsNorm?: boolean } = {},
 ): TrainingHead {
   const { hidden_size: size } = config;
-  const weights: Feeds = {};
-  for (const { name, from, to } of parts(config)) {
-    weights[name] = float32(head.subarray(from * size, to * size), [to - from, size]);
-  }
-  const sessions = new Map<Kind, Promise<Session>>();
+  const opened = new Map<string, Promise<Session>>();
+  const sessionOf = (name: string, graph: () => Uint8Array) => {
+    const session = opened.get(name) ?? openSession(graph());
+    opened.set(name, session);
+    return session;
+  };
+  const dataOf = (outputs: Outputs, name: string) => outputs[name]!.data as Float32Array;
+
+  /** Part by part, so that the logits of one part alone are in memory: logsumexp(W·x) of each row, and E_p[W] if `wantsMean`. */
+  const pass = async (x: Float32Array, rows: number, wantsMean: boolean) => {
+    const feed = float32(x, [rows, size]);
+    const normalizer = new Float64Array(rows).fill(Number.NEGATIVE_INFINITY);
+    const expected = wantsMean ? new Float64Array(rows * size) : undefined;
+    const session = await sessionOf(wantsMean ? "mean" : "normalizer", () => buildPart(config, wantsMean));
+    for (let from = 0; from < config.vocab_size; from += partTokens) {
+      const to = Math.min(from + partTokens, config.vocab_size);
+      const weight = float32(head.subarray(from * size, to * size), [to - from, size]);
+      const outputs = await session.run({ x: feed, weight });
+      const own = dataOf(outputs, "normalizer");
+      const mean = expected && dataOf(outputs, "mean");
+      for (let row = 0; row < rows; row++) {
+        const [before, now] = [normalizer[row]!, own[row]!];
+        const peak = Math.max(before, now);
+        const after = peak + Math.log(Math.exp(before - peak) + Math.exp(now - peak));
+        normalizer[row] = after;
+        if (!expected) continue;
+        const [kept, added] = [Math.exp(before - after), Math.exp(now - after)];
+        for (let at = row * size; at < (row + 1) * size; at++) expected[at] = kept * expected[at]! + added * mean![at]!;
+      }
+    }
+    return { normalizer, expected };
+  };
+  /** In batches of rows: the normed hidden states, and what a pass says of them. */
   const run = async (
-    kind: Kind,
     hidden: Float32Array,
-    more: (from: number, rows: number) => Feeds,
-    each: (outputs: Outputs, from: number) => void,
+    wantsMean: boolean,
+    each: (batch: {
+      readonly from: number;
+      readonly rows: number;
+      readonly feeds: Feeds;
+      readonly x: Float32Array;
+      readonly normalizer: Float64Array;
+      readonly expected: Float64Array | undefined;
+    }) => Promise<void> | void,
   ) => {
-    const session = sessions.get(kind) ?? openSession(buildHead(config, kind, trainsNorm));
-    sessions.set(kind, session);
+    const session = await sessionOf("norm", () => buildNorm(config));
     const total = hidden.length / size;
     for (let from = 0; from < total; from += batchRows) {
       const rows = Math.min(batchRows, total - from);
       const own = hidden.subarray(from * size, (from + rows) * size);
-      const feeds = {
-        ...weights,
-        norm: float32(norm, [size]),
-        hidden: float32(own, [rows, size]),
-        ...more(from, rows),
-      };
-      each(await (await session).run(feeds), from);
+      const feeds = { norm: float32(norm, [size]), hidden: float32(own, [rows, size]) };
+      const x = dataOf(await session.run(feeds), "x");
+      await each({ from, rows, feeds, x, ...(await pass(x, rows, wantsMean)) });
     }
   };
-  const sum = (values: Float32Array) => values.reduce((total, value) => total + value, 0);
-  const dataOf = (outputs: Outputs, name: string) => outputs[name]!.data as Float32Array;
-  const targetsAt = (targets: Float32Array) => (from: number, rows: number) => ({
-    targets: float32(targets.subarray(from * size, (from + rows) * size), [rows, size]),
-  });
+  const dot = (x: Float32Array, row: number, other: ArrayLike<number>, otherRow: number) => {
+    let sum = 0;
+    for (let i = 0; i < size; i++) sum += x[row * size + i]! * other[otherRow * size + i]!;
+    return sum;
+  };
+  const lossOf = (x: Float32Array, normalizer: Float64Array, targets: Float32Array, from: number) =>
+    normalizer.reduce((sum, own, row) => sum + own - dot(x, row, targets, from + row), 0);
   return {
     async teach(hidden) {
-      const expected = new Float32Array(hidden.length);
+      const all = new Float32Array(hidden.length);
       const negativeEntropy = new Float32Array(hidden.length / size);
-      await run(
-        "teach",
-        hidden,
-        () => ({}),
-        (outputs, from) => {
-          expected.set(dataOf(outputs, "expected"), from * size);
-          negativeEntropy.set(dataOf(outputs, "negative_entropy"), from);
-        },
-      );
-      return { expected, negativeEntropy };
+      await run(hidden, true, ({ from, x, normalizer, expected }) => {
+        all.set(expected!, from * size);
+        for (const [row, own] of normalizer.entries()) negativeEntropy[from + row] = dot(x, row, expected!, row) - own;
+      });
+      return { expected: all, negativeEntropy };
     },
     async loss(hidden, targets) {
       let loss = 0;
-      await run("loss", hidden, targetsAt(targets), (outputs) => {
-        loss += sum(dataOf(outputs, "losses"));
+      await run(hidden, false, ({ from, x, normalizer }) => {
+        loss += lossOf(x, normalizer, targets, from);
       });
       return loss;
     },
@@ -101,12 +125,14 @@ export function openTrainingHead(
       let loss = 0;
       const gradient = new Float32Array(hidden.length);
       const normGradient = trainsNorm ? new Float32Array(size) : undefined;
-      const more = (from: number, rows: number) => ({
-        ...targetsAt(targets)(from, rows),
-        scale: float32(Float32Array.of(scale), []),
-      });
-      await run("gradient", hidden, more, (outputs, from) => {
-        loss += sum(dataOf(outputs, "losses"));
+      const session = await sessionOf("gradient", () =>
+        buildNorm(config, trainsNorm ? ["hidden", "norm"] : ["hidden"]),
+      );
+      await run(hidden, true, async ({ from, rows, feeds, x, normalizer, expected }) => {
+        loss += lossOf(x, normalizer, targets, from);
+        const seed = new Float32Array(rows * size);
+        for (let i = 0; i < seed.length; i++) seed[i] = scale * (expected![i]! - targets[from * size + i]!);
+        const outputs = await session.run({ ...feeds, seed: float32(seed, [rows, size]) });
         gradient.set(dataOf(outputs, "gradient.hidden"), from * size);
         if (normGradient)
           for (const [i, value] of dataOf(outputs, "gradient.norm").entries()) normGradient[i]! += value;
@@ -114,58 +140,40 @@ export function openTrainingHead(
       return { loss, gradient, ...(normGradient && { norm: normGradient }) };
     },
     async release() {
-      for (const session of sessions.values()) await (await session).release();
+      for (const session of opened.values()) await (await session).release();
     },
   };
 }
 
-function parts({ vocab_size }: ModelConfig) {
-  return Array.from({ length: Math.ceil(vocab_size / partTokens) }, (_, part) => {
-    const from = part * partTokens;
-    return { name: `head.${part}`, from, to: Math.min(from + partTokens, vocab_size) };
-  });
-}
-
-function buildHead(config: ModelConfig, kind: Kind, trainsNorm: boolean): Uint8Array {
+/** The last norm: `x` of `hidden`; with `wrt`, the gradients of these, from `seed`, that of `x`, instead. */
+function buildNorm(config: ModelConfig, wrt: readonly Value[] = []): Uint8Array {
   const graph = new GraphBuilder(new Map(), "");
-  const size = config.hidden_size;
-  const hidden = graph.input("hidden", "float32", ["rows", size]);
-  const norm = graph.input("norm", "float32", [size]);
-  const x = addNorm(graph, config, hidden, norm);
-  const lastAxis = graph.ints(1);
-  const highest = (value: Value) => graph.op("ReduceMax", [value, lastAxis]);
-  const dot = (a: Value, b: Value) => graph.op("ReduceSum", [graph.op("Mul", [a, b]), lastAxis]);
-  const normalizers: Value[] = [];
-  const means: Value[] = [];
-  for (const { name, from, to } of parts(config)) {
-    const weight = graph.input(name, "float32", [to - from, size]);
-    const logits = graph.op("Gemm", [x, weight], { transB: 1 });
-    const shares = graph.op("Softmax", [logits], { axis: 1 });
-    // The highest logit's share is 1 / Σ exp(logit − highest).
-    normalizers.push(graph.op("Sub", [highest(logits), graph.op("Log", [highest(shares)])]));
-    if (kind !== "loss") means.push(graph.op("Gemm", [shares, weight]));
-  }
-  const all = graph.concat(normalizers, 1);
-  const peak = highest(all);
-  const total = graph.op("ReduceSum", [graph.op("Exp", [graph.op("Sub", [all, peak])]), lastAxis]);
-  const normalizer = graph.op("Add", [peak, graph.op("Log", [total])]);
-  const weighed = means.map((mean, part) =>
-    graph.op("Mul", [mean, graph.op("Exp", [graph.op("Sub", [normalizers[part]!, normalizer])])]),
+  const shape = ["rows", config.hidden_size];
+  const x = addNorm(
+    graph,
+    config,
+    graph.input("hidden", "float32", shape),
+    graph.input("norm", "float32", [config.hidden_size]),
   );
-  const expected = weighed.length > 0 ? weighed.reduce((sum, value) => graph.op("Add", [sum, value])) : undefined;
-  const flat = (value: Value) => graph.reshape(value, -1);
-  if (kind === "teach") {
-    graph.output("expected", expected!, "float32", ["rows", size]);
-    graph.output("negative_entropy", flat(graph.op("Sub", [dot(x, expected!), normalizer])), "float32", ["rows"]);
-    return graph.encode("head-teach");
-  }
-  const targets = graph.input("targets", "float32", ["rows", size]);
-  graph.output("losses", flat(graph.op("Sub", [normalizer, dot(x, targets)])), "float32", ["rows"]);
-  if (kind === "gradient") {
-    const scale = graph.input("scale", "float32", []);
-    const seed = graph.op("Mul", [graph.op("Sub", [expected!, targets]), scale]);
-    const gradients = addGradients(graph, new Map([[x, seed]]), trainsNorm ? [hidden, norm] : [hidden]);
+  if (wrt.length === 0) graph.output("x", x, "float32", shape);
+  else {
+    const gradients = addGradients(graph, new Map([[x, graph.input("seed", "float32", shape)]]), wrt);
     for (const [value, gradient] of gradients) graph.output(`gradient.${value}`, gradient, "float32", ["…"]);
   }
-  return graph.encode(`head-${kind}`);
+  return graph.encode("head-norm");
+}
+
+/** One part of the vocabulary, `weight` `[tokens, hidden]`: the logsumexp of its logits, and their softmax's mean of the weight's rows. */
+function buildPart({ hidden_size: size }: ModelConfig, wantsMean: boolean): Uint8Array {
+  const graph = new GraphBuilder(new Map(), "");
+  const x = graph.input("x", "float32", ["rows", size]);
+  const weight = graph.input("weight", "float32", ["tokens", size]);
+  const highest = (value: Value) => graph.op("ReduceMax", [value, graph.ints(1)]);
+  const logits = graph.op("Gemm", [x, weight], { transB: 1 });
+  const shares = graph.op("Softmax", [logits], { axis: 1 });
+  // The highest logit's share is 1 / Σ exp(logit − highest).
+  const normalizer = graph.op("Sub", [highest(logits), graph.op("Log", [highest(shares)])]);
+  graph.output("normalizer", graph.reshape(normalizer, -1), "float32", ["rows"]);
+  if (wantsMean) graph.output("mean", graph.op("Gemm", [shares, weight]), "float32", ["rows", size]);
+  return graph.encode("head-part");
 }

@@ -4,6 +4,8 @@ import { existsSync } from "node:fs";
 import { rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
+import { checkRoom } from "../base/disk-space.ts";
+import { interruptedSignal, throwIfInterrupted } from "../base/interrupted.ts";
 import { readJsonObject } from "../base/json.ts";
 import { PrunelabError } from "../errors.ts";
 import type { TrainingData, TrainingWindow } from "./data.ts";
@@ -101,6 +103,9 @@ export async function trainNetwork(
       );
     }
   }
+  const valueBytes = [...arraysOf(network, "values")].reduce((sum, [, { byteLength }]) => sum + byteLength, 0);
+  // The state has the moments too, and is there twice while it is written anew; the best weights are beside it.
+  if (!existsSync(stateFile)) await checkRoom(folder, 8 * valueBytes, "the state of training", "name another folder");
   let state: State = {
     step: 0,
     curve: [],
@@ -152,7 +157,15 @@ export async function trainNetwork(
     const windows = windowsOfStep(data.windows, step, batchSize, seed);
     const scored = scoredOf(windows, positions, `${seed} ${step} positions`);
     const rate = learningRateAt(step + 1, planned, options, hasPlan);
-    const loss = await gradientsOf(network, windows, scored, { micro, share, teach, dropoutSeed: step + 1 });
+    let loss: number;
+    try {
+      throwIfInterrupted();
+      loss = await gradientsOf(network, windows, scored, { micro, share, teach, dropoutSeed: step + 1 });
+    } catch (error) {
+      // A notebook's user has stopped the cell: the same call goes on here.
+      if (interruptedSignal()?.aborted && hasPlan && step > state.step) await keep();
+      throw error;
+    }
     const squares = network.groups.reduce((sum, group) => sum + group.sumOfSquares(), 0);
     const mean = loss / scored.length;
     if (!Number.isFinite(mean) || !Number.isFinite(squares) || isRising(curve, mean)) {
@@ -171,12 +184,10 @@ export async function trainNetwork(
     if (!hasPlan) {
       // The first step also opens the graphs.
       if (step === 1) measuredFrom = performance.now();
-      else if (step === 3 || planned <= 3) {
+      const left = options.minutes! * 60 - secondsNow();
+      if (left <= 0 || (step > 1 && (step === 3 || planned <= 3))) {
         const seconds = (performance.now() - measuredFrom) / 1000 / Math.max(1, step - 1);
-        planned = Math.max(
-          step,
-          Math.min(planned, Math.floor((options.minutes! * 60 - secondsNow()) / seconds) + step),
-        );
+        planned = left <= 0 ? step : Math.min(planned, Math.floor(left / seconds) + step);
         await writeFileAtomic(runFile, JSON.stringify({ key, steps: planned }));
         hasPlan = true;
       }
@@ -198,6 +209,7 @@ export async function trainNetwork(
   }
   if (stopped !== "finished" && step > bestStep && stopped === "aborted") {
     const own = await measure();
+    if (hasPlan) await keep();
     curve.push({ step, heldOut: own });
   }
   if (bestStep !== step || stopped === "diverged") {

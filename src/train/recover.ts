@@ -29,7 +29,7 @@ export interface RecoveredCheckpoint extends Checkpoint {
 /**
  * Trains the linear layers that pruning left, zeros staying zero to the bit, and returns a checkpoint. `"distill"`: half cross-entropy, half KL
  * divergence from the teacher's whole distribution, on a quarter of the positions unless said otherwise, prompts included. `"blocks"`: each block
- * towards the dense model's outputs, with 32 windows and 2 passes unless `windows`, `epochs` or `minutes` say otherwise. A run that was stopped goes
+ * towards the dense model's outputs, with 32 windows (fewer in less than 16 minutes) and 2 passes unless `windows`, `epochs` or `minutes` say otherwise. A run that was stopped goes
  * on where it was.
  *
  * @throws PrunelabError for options, data, a teacher or a mask that do not fit, before work starts; when the disk is full.
@@ -55,7 +55,9 @@ export async function recover(pruned: Checkpoint, given: RecoverOptions): Promis
   checkLoop(loop);
   if (options.pattern !== undefined) checkPattern(await maskOf(pruned), options.pattern);
   checkShapes(pruned, teacher);
-  const data = await loadTrainingData(pruned, { windows: 32, heldOut: 0, ...options });
+  // In little time many windows would leave none to train: each goes through four times beside the steps.
+  const windows = Math.min(32, Math.max(4, Math.round(2 * (options.minutes ?? 16))));
+  const data = await loadTrainingData(pruned, { windows, heldOut: 0, ...options });
   const key = runKey([
     2,
     await pruned.digest(),
