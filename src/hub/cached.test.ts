@@ -67,3 +67,18 @@ test("a folder is found again with what a failed run left, and the oldest ones g
     ]),
   );
 });
+
+test("a folder that is being written stays, however many others are finished meanwhile", async () => {
+  const make = async (path: string) => {
+    await mkdir(path, { recursive: true });
+    return path;
+  };
+  const slow = await cachedFolder("weights", "slow", ["slow"], async (path) => {
+    await make(path);
+    await utimes(path, new Date(1e9), new Date(1e9));
+    for (const name of ["one", "two", "three"]) await cachedFolder("weights", name, [name], make);
+    await writeFile(join(path, "weights"), "whole");
+    return path;
+  });
+  assert.equal(await readFile(join(slow, "weights"), "utf8"), "whole");
+});

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
 import { readJson } from "../base/json.ts";
 import { cacheFolder, labelEntry } from "./cache-folder.ts";
-import { withLock } from "./lock.ts";
+import { lockHolder, withLock } from "./lock.ts";
 
 /** `version` is our code's, to be raised when it makes something else of the same key; `kept` is how many entries stay, those used last. */
 const kinds = {
@@ -90,6 +90,8 @@ async function keepLatest(kind: Kind, path: string, name: string): Promise<void>
     }),
   );
   entries.sort((a, b) => b.used - a.used);
-  // A session that has a file mapped keeps it until it is released, also after its name is gone.
-  for (const { path } of entries.slice(kinds[kind].kept)) await rm(path, { recursive: true, force: true });
+  // A session that has a file mapped keeps it until it is released, also after its name is gone; what another process writes at this moment stays.
+  for (const { path } of entries.slice(kinds[kind].kept)) {
+    if (!(await lockHolder(path))) await rm(path, { recursive: true, force: true });
+  }
 }
