@@ -208,7 +208,7 @@ export function sweepLines(
   const isPerplexity = metric.endsWith("perplexity");
   const counted = task === "wikitext2" ? "windows of 2,048 tokens" : `documents, ${first?.shots ?? 0} shots`;
   const whiskers =
-    seeds > 1 ? `standard deviation over ${seeds} seeds (of the dense model, 95 % interval)` : "95 % interval";
+    seeds > 1 ? `standard deviation over ${seeds} seeds (of a single one, 95 % interval)` : "95 % interval";
   return {
     series,
     unit: isShare(metric) ? `${metric} (% of the documents)` : isPerplexity ? `${metric} (log scale)` : metric,
