@@ -115,8 +115,8 @@ async function meanLoss(model: Model, windows: readonly (readonly number[])[]): 
         sum += most + Math.log(total) - row[window[at + 1]!]!;
         count++;
       }
-      const present = Object.entries(output).filter(([name]) => name.startsWith("present."));
-      const entries = present.map(([name, value]) => [name.replace("present", "past_key_values"), value]);
+      const present = Object.entries(output as Record<string, Tensor>).filter(([name]) => name.startsWith("present."));
+      const entries = present.map(([name, value]) => [name.replace("present", "past_key_values"), value] as const);
       past = new DynamicCache(Object.fromEntries(entries));
     }
   }
