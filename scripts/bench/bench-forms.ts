@@ -103,8 +103,8 @@ async function meanLoss(model: Model, windows: readonly (readonly number[])[]): 
       const to = Math.min(from + chunkTokens, window.length);
       const all = ids64(Array(to).fill(1));
       const inputs = { input_ids: ids64(window.slice(from, to)), attention_mask: all, past_key_values: past };
-      const output = await model(inputs);
-      const logits = output.logits as Tensor;
+      const output: Record<string, Tensor> = await model(inputs);
+      const logits = output.logits!;
       const size = logits.dims.at(-1)!;
       for (let at = from; at < Math.min(to, window.length - 1); at++) {
         const row = (logits.data as Float32Array).subarray((at - from) * size, (at - from + 1) * size);
@@ -115,7 +115,7 @@ async function meanLoss(model: Model, windows: readonly (readonly number[])[]): 
         sum += most + Math.log(total) - row[window[at + 1]!]!;
         count++;
       }
-      const present = Object.entries(output as Record<string, Tensor>).filter(([name]) => name.startsWith("present."));
+      const present = Object.entries(output).filter(([name]) => name.startsWith("present."));
       const entries = present.map(([name, value]) => [name.replace("present", "past_key_values"), value] as const);
       past = new DynamicCache(Object.fromEntries(entries));
     }
