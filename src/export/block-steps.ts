@@ -7,23 +7,40 @@ export const blockSize = 32;
 export type Bits = 4 | 8;
 
 /**
- * The step of which all of `values` are whole multiples, of at most 7 or 127 either way; undefined where there is none. SparseGPT's joint mode
- * leaves such weights, so that they are stored without a second loss. All zeros have step 1.
+ * The largest step of which all of `values` are whole multiples, of at most `most` either way; undefined if there is none. SparseGPT's joint mode
+ * leaves such weights, which are then stored without a second loss.
  *
+ * @param largest - the largest of the values' magnitudes.
  * @param isExact - whether the step can be stored.
  */
+export function commonStep(
+  values: Float32Array,
+  largest: number,
+  most: number,
+  isExact: (step: number) => boolean,
+): number | undefined {
+  let common = 0;
+  for (let i = 0; i < values.length; i++) {
+    // Euclid's algorithm; remainders of floating-point numbers are exact.
+    let rest = Math.abs(values[i]!);
+    while (rest !== 0) [common, rest] = common === 0 ? [rest, 0] : [rest, common % rest];
+    // Nearly always at the second value.
+    if (common !== 0 && common * most < largest) return undefined;
+  }
+  if (common === 0) return undefined;
+  // A part of it may be stored where the whole cannot.
+  for (let part = 1; (common / part) * most >= largest; part++) if (isExact(common / part)) return common / part;
+  return undefined;
+}
+
+/** {@link commonStep} in so many bits; of zeros alone it is 1. */
 export function findStep(
   values: Float32Array,
   bits: Bits,
   isExact: (step: number) => boolean = isFloat32,
 ): number | undefined {
   const largest = largestOf(values);
-  if (largest === 0) return 1;
-  for (let most = 2 ** (bits - 1) - 1; most >= 1; most--) {
-    const step = largest / most;
-    if (isExact(step) && values.every((value) => Number.isInteger(value / step))) return step;
-  }
-  return undefined;
+  return largest === 0 ? 1 : commonStep(values, largest, 2 ** (bits - 1) - 1, isExact);
 }
 
 const isFloat32 = (step: number) => Math.fround(step) === step;

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ggmlTypes } from "../checkpoint/dequantize.ts";
-import { commonStep, type GgmlWriter, q4_0, q5_0, q8_0 } from "./ggml-blocks.ts";
+import { float16ToFloat32, float32ToFloat16 } from "../checkpoint/half.ts";
+import { commonStep } from "./block-steps.ts";
+import { type GgmlWriter, q4_0, q5_0, q8_0 } from "./ggml-blocks.ts";
 
 function roundTrip(type: GgmlWriter, values: Float32Array): Float32Array {
   const bytes = new Uint8Array((values.length / type.elements) * type.bytes).fill(0xff);
@@ -54,10 +56,14 @@ for (const type of [q8_0, q5_0, q4_0]) {
 }
 
 test("the common step is the largest, and there is none where the values have none that float16 holds", () => {
-  const of = (...values: number[]) => commonStep(Float32Array.from(values), Math.max(...values.map(Math.abs)), 7);
+  const isFloat16 = (step: number) => float16ToFloat32(float32ToFloat16(Float32Array.of(step)))[0] === step;
+  const of = (...values: number[]) =>
+    commonStep(Float32Array.from(values), Math.max(...values.map(Math.abs)), 7, isFloat16);
   assert.equal(of(0, 0.75, -0.5, 0), 0.25);
   assert.equal(of(0, 0), undefined);
   assert.equal(of(1, 0.1), undefined);
   assert.equal(of(2 ** -30), undefined);
   assert.equal(of(8, 1), undefined);
+  // 3 × 1,001 has more bits than float16, a third of it has not.
+  assert.equal(of(3003, -6006), 1001);
 });

@@ -3,6 +3,7 @@
  * (layouts: ggml-common.h).
  */
 import { float16ToFloat32, float32ToBf16, float32ToFloat16 } from "../checkpoint/half.ts";
+import { blockSize, commonStep } from "./block-steps.ts";
 
 /** A type of ggml's that Prunelab writes. */
 export interface GgmlWriter {
@@ -18,8 +19,6 @@ export interface GgmlWriter {
   /** `values` (whole blocks) into `target` (exactly their bytes). */
   readonly encode: (values: Float32Array, target: Uint8Array) => void;
 }
-
-const blockSize = 32;
 
 export const f32: GgmlWriter = {
   ...{ name: "F32", id: 0, elements: 1, bytes: 4, loss: [0, 0] },
@@ -88,7 +87,7 @@ function eachBlock(
     const block = values.subarray(from, from + blockSize);
     let extreme = 0;
     for (let j = 0; j < blockSize; j++) if (Math.abs(block[j]!) > Math.abs(extreme)) extreme = block[j]!;
-    rounded[0] = commonStep(block, Math.abs(extreme), most) ?? coarse(extreme);
+    rounded[0] = commonStep(block, Math.abs(extreme), most, isFloat16) ?? coarse(extreme);
     float32ToFloat16(rounded, half);
     const step = float16ToFloat32(half, rounded)[0]!;
     for (let j = 0; j < blockSize; j++) {
@@ -100,23 +99,7 @@ function eachBlock(
   }
 }
 
-/**
- * The largest step of which all of a block's values are whole multiples, of at most `most` either way, if float16 holds it; undefined if there is
- * none. SparseGPT's joint mode leaves such weights, which are then stored without a second loss.
- */
-export function commonStep(block: Float32Array, largest: number, most: number): number | undefined {
-  let step = 0;
-  for (let j = 0; j < block.length; j++) {
-    // Euclid's algorithm; remainders of floating-point numbers are exact.
-    let rest = Math.abs(block[j]!);
-    while (rest !== 0) [step, rest] = step === 0 ? [rest, 0] : [rest, step % rest];
-    // Nearly always at the second value.
-    if (step !== 0 && step * most < largest) return undefined;
-  }
-  if (step === 0) return undefined;
-  const half = float32ToFloat16(Float32Array.of(step));
-  return float16ToFloat32(half)[0] === step ? step : undefined;
-}
+const isFloat16 = (step: number) => float16ToFloat32(float32ToFloat16(Float32Array.of(step)))[0] === step;
 
 function bytesOf({ buffer, byteOffset, byteLength }: Float32Array | Uint16Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
