@@ -15,3 +15,10 @@ export interface Tensor extends TensorInfo {
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((count, size) => count * size, 1);
 }
+
+/** The number of weights of a checkpoint, or of some of its tensors. */
+export function weightCount(tensors: Iterable<Pick<TensorInfo, "shape">>): number {
+  let count = 0;
+  for (const { shape } of tensors) count += elementCount(shape);
+  return count;
+}

@@ -6,7 +6,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { bf16ToFloat32, float16ToFloat32, float32ToBf16, float32ToFloat16 } from "../checkpoint/half.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { bytesOfTensor, type SafetensorsPlan, writeSafetensorsBytes } from "../checkpoint/safetensors.ts";
-import { elementCount } from "../checkpoint/tensor.ts";
+import { weightCount } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
 import type { Form } from "./form.ts";
@@ -31,7 +31,7 @@ function form(dtype: Dtype, name: string, summary: string): Form {
       return {
         weights: [...shards.keys(), ...(shards.size > 1 ? [index] : [])],
         replaces: [single, index],
-        bytes: 2 * weightCount(checkpoint) + otherBytes,
+        bytes: 2 * weightCount(checkpoint.tensors.values()) + otherBytes,
       };
     },
     write: (checkpoint, folder, onProgress, { shardBytes }) =>
@@ -44,10 +44,6 @@ export const huggingFaceForms: readonly Form[] = [
   form("BF16", "safetensors:bf16", "Hugging Face folder, bfloat16: transformers, PEFT, TRL, vLLM, lm-eval"),
   form("F16", "safetensors:f16", "the same in float16, for GPUs without bfloat16"),
 ];
-
-export function weightCount({ tensors }: Checkpoint): number {
-  return [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
-}
 
 /** Tensors by file, in the order of the layers; a tensor is never cut, and a file holds at least one. */
 function shardsOf({ tensors }: Checkpoint, dtype: Dtype, most: number): Map<string, SafetensorsPlan[]> {
@@ -79,7 +75,7 @@ async function write(
   shards: ReadonlyMap<string, readonly SafetensorsPlan[]>,
   onProgress: OnProgress | undefined,
 ): Promise<void> {
-  const total = 2 * weightCount(checkpoint);
+  const total = 2 * weightCount(checkpoint.tensors.values());
   let before = 0;
   for (const [file, tensors] of shards) {
     let own = 0;
@@ -128,8 +124,8 @@ function stored(bits: Uint16Array, dtype: Dtype): Uint16Array {
   return withoutMinusZero(dtype === "BF16" ? bits.slice() : float32ToFloat16(bf16ToFloat32(bits)));
 }
 
-/** vLLM's sparse kernels, and masks by bits, take -0 for a weight. */
-function withoutMinusZero(bits: Uint16Array): Uint16Array {
+/** In place: vLLM's sparse kernels, and masks by bits, take -0 for a weight. */
+export function withoutMinusZero(bits: Uint16Array): Uint16Array {
   for (let i = 0; i < bits.length; i++) if (bits[i] === 0x8000) bits[i] = 0;
   return bits;
 }

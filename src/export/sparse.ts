@@ -4,9 +4,11 @@ import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { bytesOfTensor, type SafetensorsPlan, writeSafetensorsBytes } from "../checkpoint/safetensors.ts";
 import { type PackedTensor, packZeros } from "../checkpoint/sparse-bitmask.ts";
+import { weightCount } from "../checkpoint/tensor.ts";
 import type { OnProgress } from "../progress.ts";
+import { countZeros } from "../prune/sparsity.ts";
 import type { Form } from "./form.ts";
-import { checkFolder, weightCount } from "./hugging-face.ts";
+import { checkFolder, withoutMinusZero } from "./hugging-face.ts";
 import { writeModelFiles } from "./model-files.ts";
 
 const file = "model.safetensors";
@@ -18,12 +20,16 @@ export const sparse: Form = {
   summary: "Hugging Face folder without the zeros, for storage; Prunelab opens it, others need SPARSE.md's ten lines",
   plan: async (checkpoint) => {
     await checkpoint.tokenizer();
-    return { weights: [file], replaces: [`${file}.index.json`], bytes: 2 * weightCount(checkpoint) + otherBytes };
+    return {
+      weights: [file],
+      replaces: [`${file}.index.json`],
+      bytes: 2 * weightCount(checkpoint.tensors.values()) + otherBytes,
+    };
   },
   write,
   check: async (checkpoint, folder) => {
-    await checkFolder(checkpoint, folder, (bits) => bits.map((value) => (value === 0x8000 ? 0 : value)));
-    return `${((2 * weightCount(checkpoint)) / 1e6).toFixed(1)} MB with their zeros; not faster, and only Prunelab and SPARSE.md's reader open it`;
+    await checkFolder(checkpoint, folder, (bits) => withoutMinusZero(bits.slice()));
+    return `${((2 * weightCount(checkpoint.tensors.values())) / 1e6).toFixed(1)} MB with their zeros; not faster, and only Prunelab and SPARSE.md's reader open it`;
   },
 };
 
@@ -51,7 +57,7 @@ async function layOut(checkpoint: Checkpoint): Promise<Layout> {
   const layout: Layout = { tensors: [], reads: new Map(), zeros: 0, weights: 0, whole: [] };
   for (const { name, shape } of checkpoint.tensors.values()) {
     const whole = { name, shape, dtype: "BF16" };
-    const zeros = shape.length === 2 && name.endsWith(".weight") ? await countZeros(checkpoint, name) : 0;
+    const zeros = shape.length === 2 && name.endsWith(".weight") ? countZeros((await checkpoint.read(name)).data) : 0;
     const own = name.slice(0, -".weight".length);
     const [rows = 1, columns = 1] = shape;
     const parts: SafetensorsPlan[] = [
@@ -63,9 +69,7 @@ async function layOut(checkpoint: Checkpoint): Promise<Layout> {
     const packed = parts.reduce((sum, part) => sum + bytesOfTensor(part), 0);
     if (zeros === 0 || packed >= bytesOfTensor(whole)) {
       layout.tensors.push(whole);
-      layout.reads.set(name, async () =>
-        (await checkpoint.read(name)).data.map((bits) => (bits === 0x8000 ? 0 : bits)),
-      );
+      layout.reads.set(name, async () => withoutMinusZero((await checkpoint.read(name)).data.slice()));
       if (shape.length === 2) layout.whole.push(own);
       continue;
     }
@@ -85,13 +89,6 @@ async function layOut(checkpoint: Checkpoint): Promise<Layout> {
     });
   }
   return layout;
-}
-
-async function countZeros(checkpoint: Checkpoint, name: string): Promise<number> {
-  const { data } = await checkpoint.read(name);
-  let zeros = 0;
-  for (let i = 0; i < data.length; i++) if ((data[i]! & 0x7fff) === 0) zeros += 1;
-  return zeros;
 }
 
 /** As compressed-tensors 0.14 wrote and read it. */

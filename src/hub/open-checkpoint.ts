@@ -3,7 +3,7 @@
 import { withTable } from "../base/value-table.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
-import { elementCount } from "../checkpoint/tensor.ts";
+import { weightCount } from "../checkpoint/tensor.ts";
 import { listener, notice, type OnProgress } from "../progress.ts";
 import { cachedJson } from "./cached.ts";
 import { locateModel } from "./model-source.ts";
@@ -43,7 +43,7 @@ export async function openCheckpoint(model: string, options: OpenCheckpointOptio
   return withTable(checkpoint, () => ({
     name,
     family: checkpoint.config.model_type,
-    weights: [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
+    weights: weightCount(checkpoint.tensors.values()),
     tensors: checkpoint.tensors.size,
     source,
   }));

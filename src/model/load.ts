@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { packageVersion } from "../base/package-root.ts";
 import { withTable } from "../base/value-table.ts";
 import type { Checkpoint, TokenizerFiles } from "../checkpoint/checkpoint.ts";
-import { elementCount } from "../checkpoint/tensor.ts";
+import { weightCount } from "../checkpoint/tensor.ts";
 import { factsOf } from "../checkpoint/tokenizer-facts.ts";
 import { PrunelabError } from "../errors.ts";
 import type { Device } from "../onnx/session.ts";
@@ -175,7 +175,7 @@ export async function openLanguageModel(
     name: checkpoint.name,
     digest,
     device,
-    parameterCount: [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
+    parameterCount: weightCount(checkpoint.tensors.values()),
     maxLength,
     specialTokens,
     ...(chatTemplate && { chatTemplate }),

@@ -1,6 +1,6 @@
 /** What a checkpoint is and how it was pruned, from its weights alone: family, size, zeros by tensor, and the scope and pattern that they show. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { elementCount, type TensorInfo } from "../checkpoint/tensor.ts";
+import { elementCount, type TensorInfo, weightCount } from "../checkpoint/tensor.ts";
 import { placeInBlock } from "../checkpoint/tensor-names.ts";
 import { PrunelabError } from "../errors.ts";
 import { listener, type OnProgress } from "../progress.ts";
@@ -75,7 +75,7 @@ export async function inspectCheckpoint(
   const { config } = checkpoint;
   const infos = [...checkpoint.tensors.values()];
   if (base) checkShapes(checkpoint, base);
-  const weights = infos.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const weights = weightCount(infos);
   const tensors: TensorInspection[] = [];
   let [changed, newZeros, done] = [0, 0, 0];
   for (const info of infos) {

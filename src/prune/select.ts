@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { threadCount } from "../base/threads.ts";
-import { elementCount, type Tensor, type TensorInfo } from "../checkpoint/tensor.ts";
+import { elementCount, type Tensor, type TensorInfo, weightCount } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
 import { callOnThreads } from "./threads.ts";
 
@@ -139,7 +139,7 @@ export async function allocateWeights(
   options: AllocateOptions = {},
 ): Promise<SharedWeights> {
   const module = loadModule();
-  const total = infos.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const total = weightCount(infos);
   const { memoryBytes = defaultMemoryBytes, threads = total < weightsWorthThreads ? 1 : threadCount() } = options;
   const groups: TensorInfo[][] = [];
   let left = 0;

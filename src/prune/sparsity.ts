@@ -1,7 +1,7 @@
 /** Counts zeros: the sanity check after every pruning, as data and as a short text. */
 import { type Facts, withTable } from "../base/value-table.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { elementCount, type TensorInfo } from "../checkpoint/tensor.ts";
+import { elementCount, type TensorInfo, weightCount } from "../checkpoint/tensor.ts";
 import { placeInBlock } from "../checkpoint/tensor-names.ts";
 import { PrunelabError } from "../errors.ts";
 import { parseScope } from "./options.ts";
@@ -67,7 +67,7 @@ export function summarizeSparsity(
     .map(([layer, parts]) => ({ layer, ...sumCounts(parts) }))
     .sort((a, b) => (a.layer ?? Infinity) - (b.layer ?? Infinity));
   const scope = sumCounts(tensors);
-  const modelCount = [...all.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const modelCount = weightCount(all.values());
   const [scopeShare, zeroShare, newZeroShare] = [scope.count, scope.zeros, scope.newZeros].map(
     (part) => part / modelCount,
   ) as [number, number, number];
