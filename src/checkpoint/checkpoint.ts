@@ -1,6 +1,7 @@
 /** What every stage takes and gives: a model as named tensors with its config and tokenizer. */
 import type { ModelConfig } from "./config.ts";
 import type { GgufTensor } from "./gguf.ts";
+import { bf16ToFloat32 } from "./half.ts";
 import type { Tensor, TensorInfo } from "./tensor.ts";
 
 /** The files that tokenizer libraries read, parsed. */
@@ -63,4 +64,12 @@ export interface Checkpoint {
   tokenizerFacts?(): Promise<TokenizerFacts>;
   /** `generation_config.json`, parsed; made from the config where the checkpoint has none. */
   generationConfig(): Promise<Record<string, unknown>>;
+}
+
+/** A tensor's values to compute with: as they were before they were rounded to bfloat16, where that is known. */
+export async function readValues(
+  checkpoint: Pick<Checkpoint, "read" | "readFloat32">,
+  name: string,
+): Promise<Float32Array> {
+  return (await checkpoint.readFloat32?.(name)) ?? bf16ToFloat32((await checkpoint.read(name)).data);
 }

@@ -9,13 +9,12 @@ import { type ByteSource, fileSource } from "./byte-source.ts";
 import type { Checkpoint, GgufOrigin, TokenizerFiles } from "./checkpoint.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
 import { ggmlTypes } from "./dequantize.ts";
-import { familyOf } from "./families.ts";
 import { type GgufFile, type GgufTensor, isGguf, readGguf, readGgufTensor } from "./gguf.ts";
 import { bpeTokenizerFiles } from "./gguf-bpe-tokenizer.ts";
 import { configFromGguf } from "./gguf-config.ts";
 import { tokenizerFilesFromGguf } from "./gguf-tokenizer.ts";
 import { indexOfNonFinite } from "./half.ts";
-import { unpairRows } from "./rotary-rows.ts";
+import { hasPairedRows, unpairRows } from "./rotary-rows.ts";
 import { readSafetensorsHeader, readSafetensorsIndex, type SafetensorsEntry } from "./safetensors.ts";
 import { isSameData } from "./same-data.ts";
 import { isSparseOnly } from "./sparse-bitmask.ts";
@@ -260,15 +259,15 @@ async function openGguf(source: ByteSource, keep: Keep): Promise<Opened> {
     mlp_bias: tensors.has("blk.0.ffn_down.bias"),
   };
   const own = new Map(modelTensors(config).map((tensor) => [tensor.ggufName, tensor.name]));
-  const isPaired = familyOf(config).ggufPairsRows === true;
   const stored = new Map<string, StoredTensor>();
   const origin = new Map<string, GgufTensor & { readonly values: StoredTensor["read"] }>();
   for (const tensor of tensors.values()) {
     if (tensor === factors || (tensor === output && config.tie_word_embeddings)) continue;
     const name = own.get(tensor.name) ?? tensor.name;
     const read = () => readGgufTensor(tensor, -weightOffset(config, name));
-    const rotates = isPaired && /\.self_attn\.[qk]_proj\./.test(name);
-    const values = rotates ? async () => unpairRows(await read(), tensor.shape[0]!, config.head_dim) : read;
+    const values = hasPairedRows(config, name)
+      ? async () => unpairRows(await read(), tensor.shape[0]!, config.head_dim)
+      : read;
     stored.set(name, { shape: tensor.shape, dtype: tensor.type.name, read: values });
     origin.set(name, { ...tensor, values });
   }

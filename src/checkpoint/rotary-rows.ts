@@ -1,5 +1,13 @@
 /** The order of the rows of `q_proj` and `k_proj` in Llama's GGUF files, where llama.cpp rotates neighbouring rows of a head against each other. */
 
+import type { ModelConfig } from "./config.ts";
+import { familyOf } from "./families.ts";
+
+/** Whether a tensor's rows lie in GGUF's own order. */
+export function hasPairedRows(config: ModelConfig, name: string): boolean {
+  return familyOf(config).ggufPairsRows === true && /\.self_attn\.[qk]_proj\./.test(name);
+}
+
 /** Rows as GGUF has them → as Hugging Face has them, a head's first half before its second. Also of a bias, as rows of one column. */
 export function unpairRows(data: Uint16Array, rows: number, headDim: number): Uint16Array {
   return reorder(data, rows, headDim, (own) => 2 * (own % (headDim / 2)) + Math.floor(own / (headDim / 2)));

@@ -3,11 +3,10 @@ import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { ggmlTypes } from "../checkpoint/dequantize.ts";
-import { familyOf } from "../checkpoint/families.ts";
 import type { GgufTensor } from "../checkpoint/gguf.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
-import { pairRows } from "../checkpoint/rotary-rows.ts";
+import { hasPairedRows, pairRows } from "../checkpoint/rotary-rows.ts";
 import { elementCount, type TensorInfo } from "../checkpoint/tensor.ts";
 import { embeddingName, modelTensors, weightOffset } from "../checkpoint/tensor-names.ts";
 import { PrunelabError } from "../errors.ts";
@@ -136,8 +135,7 @@ async function convert(
   const plus = weightOffset(config, name);
   // Where they are known, the values before they were rounded to bfloat16.
   const own = (await checkpoint.readFloat32?.(name)) ?? (await checkpoint.read(name)).data;
-  const rotates = familyOf(config).ggufPairsRows && /\.self_attn\.[qk]_proj\./.test(name);
-  const data = rotates ? pairRows(own, shape[0]!, config.head_dim) : own;
+  const data = hasPairedRows(config, name) ? pairRows(own, shape[0]!, config.head_dim) : own;
   for (let start = 0; start < data.length; start += chunkElements) {
     const part = data.subarray(start, start + chunkElements);
     const values = part instanceof Float32Array ? part.slice() : bf16ToFloat32(part);

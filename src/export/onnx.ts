@@ -2,7 +2,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { createFileAtomic, writeFileAtomic } from "../base/atomic.ts";
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { type Checkpoint, readValues } from "../checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../checkpoint/config.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { modelTensors, weightOffset } from "../checkpoint/tensor-names.ts";
@@ -172,7 +172,7 @@ async function writeData(
 }
 
 async function encodeTensor(checkpoint: Checkpoint, { name, shape, form }: StoredTensor) {
-  const values = (await checkpoint.readFloat32?.(name)) ?? bf16ToFloat32((await checkpoint.read(name)).data);
+  const values = await readValues(checkpoint, name);
   if (form) return form.encode(values, sizeOf(shape));
   const plus = weightOffset(checkpoint.config, name);
   return [values.map((value) => value + plus)];

@@ -1,5 +1,5 @@
 /** Runs windows of tokens through one block at a time, with that block's weights alone in memory. */
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { type Checkpoint, readValues } from "../checkpoint/checkpoint.ts";
 import type { LayerType, ModelConfig } from "../checkpoint/config.ts";
 import { bf16ToFloat32 } from "../checkpoint/half.ts";
 import { blockTensors, embeddingName, weightOffset } from "../checkpoint/tensor-names.ts";
@@ -47,7 +47,7 @@ export async function readBlock(checkpoint: Checkpoint, layer: number): Promise<
   const weights: BlockWeights = new Map();
   for (const { name } of blockTensors(config)) {
     const full = `model.layers.${layer}.${name}`;
-    const values = (await checkpoint.readFloat32?.(full)) ?? bf16ToFloat32((await checkpoint.read(full)).data);
+    const values = await readValues(checkpoint, full);
     const offset = weightOffset(config, name);
     if (offset !== 0) for (let index = 0; index < values.length; index++) values[index]! += offset;
     weights.set(name, values);

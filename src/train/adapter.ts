@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
 import { throwIfInterrupted } from "../base/interrupted.ts";
 import { readJsonObject } from "../base/json.ts";
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { bf16ToFloat32, float32ToBf16 } from "../checkpoint/half.ts";
+import { type Checkpoint, readValues } from "../checkpoint/checkpoint.ts";
+import { float32ToBf16 } from "../checkpoint/half.ts";
 import { promptName } from "../checkpoint/tensor-names.ts";
 import { PrunelabError } from "../errors.ts";
 import { type LoraConfig, loraNames } from "./block.ts";
@@ -219,10 +219,6 @@ function addPrompt(model: Checkpoint, { tensors }: PromptAdapter): Checkpoint {
     readFloat32: async (name) => (name === promptName ? data : readValues(model, name)),
     digest: () => (digest ??= hash()),
   };
-}
-
-async function readValues(model: Checkpoint, name: string): Promise<Float32Array> {
-  return model.readFloat32 ? model.readFloat32(name) : bf16ToFloat32((await model.read(name)).data);
 }
 
 /** `keepZeros`: the adapter's own way unless given. */
