@@ -1,4 +1,4 @@
-/** Moves a source map's lines, where a line was put before the source that the compiler was given. */
+/** Reads a source map's segments, and moves its lines where a line was put before the source that the compiler was given. */
 
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -9,7 +9,7 @@ export function moveUp(map: string): string {
   const moved = mappings.replace(
     /[^,;]+/g,
     changeFirst((segment) => {
-      const numbers = decode(segment);
+      const numbers = decodeSegment(segment);
       if (numbers.length < 4) return undefined;
       numbers[2] = (numbers[2] as number) - 1;
       return numbers.map(encode).join("");
@@ -28,8 +28,8 @@ function changeFirst(change: (segment: string) => string | undefined): (segment:
   };
 }
 
-/** Base 64, five bits a digit, the lowest first; the sign is the lowest bit of the number. */
-function decode(segment: string): number[] {
+/** A segment's numbers: base 64, five bits a digit, the lowest first; the sign is the lowest bit of the number. */
+export function decodeSegment(segment: string): number[] {
   const numbers: number[] = [];
   let value = 0;
   let shift = 0;

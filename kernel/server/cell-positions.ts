@@ -1,4 +1,5 @@
 /** Where a cell's lines are in the JavaScript that runs, and back; from its source map, version 3. */
+import { decodeSegment } from "../language/source-map.ts";
 
 export interface Position {
   /** From 1. */
@@ -15,7 +16,6 @@ export interface CellPositions {
 
 /** The emit puts this many lines before what the map is of. */
 const PREFIX_LINES = 1;
-const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 interface Mapping {
   script: Position;
@@ -46,7 +46,7 @@ function decode(text: string): Mapping[] {
   for (const [line, segments] of text.split(";").entries()) {
     let scriptColumn = 0;
     for (const segment of segments === "" ? [] : segments.split(",")) {
-      const [script = 0, file, sourceLine = 0, sourceColumn = 0] = numbers(segment);
+      const [script = 0, file, sourceLine = 0, sourceColumn = 0] = decodeSegment(segment);
       scriptColumn += script;
       if (file === undefined) continue;
       source += sourceLine;
@@ -58,21 +58,4 @@ function decode(text: string): Mapping[] {
     }
   }
   return mappings;
-}
-
-/** Base 64 digits, five bits each from the lowest on, the sixth says that more come; the lowest bit of all is the sign. */
-function numbers(segment: string): number[] {
-  const values: number[] = [];
-  let value = 0;
-  let shift = 0;
-  for (const digit of segment) {
-    const bits = DIGITS.indexOf(digit);
-    value |= (bits & 31) << shift;
-    shift += 5;
-    if (bits & 32) continue;
-    values.push(value & 1 ? -(value >>> 1) : value >>> 1);
-    value = 0;
-    shift = 0;
-  }
-  return values;
 }
