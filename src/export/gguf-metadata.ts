@@ -4,6 +4,7 @@ import type { ModelConfig } from "../checkpoint/config.ts";
 import { familyOf } from "../checkpoint/families.ts";
 import { configFromGguf } from "../checkpoint/gguf-config.ts";
 import { messageOf, PrunelabError } from "../errors.ts";
+import { llama3Slowing } from "../model/decoder.ts";
 import type { GgufMetadata, GgufValue } from "./gguf-file.ts";
 
 const u32 = (value: number): GgufValue => ({ type: "u32", value });
@@ -96,12 +97,10 @@ function slidingPattern({ layer_types, sliding_window }: ModelConfig): GgufMetad
 /** Llama 3.1's scaling as what RoPE's frequencies are divided by: the tensor `rope_freqs.weight`. */
 export function ropeFactors({ rope_scaling: scaling, rope_theta, head_dim }: ModelConfig): Float32Array | undefined {
   if (scaling?.rope_type !== "llama3") return undefined;
-  const { factor, low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: length } = scaling;
-  return Float32Array.from({ length: head_dim / 2 }, (_, i) => {
-    const turns = length / (2 * Math.PI * rope_theta ** ((2 * i) / head_dim));
-    const share = Math.min(1, Math.max(0, (turns - low) / (high - low)));
-    return 1 / (share + (1 - share) / factor);
-  });
+  return Float32Array.from(
+    { length: head_dim / 2 },
+    (_, i) => 1 / llama3Slowing(scaling, 1 / rope_theta ** ((2 * i) / head_dim)),
+  );
 }
 
 /** Reads the metadata as llama.cpp would take them, and refuses what would come out otherwise. */

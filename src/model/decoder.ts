@@ -5,7 +5,7 @@
  * Between the blocks the hidden states are flat, `[batch × tokens, hidden]`: a linear layer is then one Gemm with the checkpoint's `[out, in]`
  * weight as it is.
  */
-import type { LayerType, ModelConfig } from "../checkpoint/config.ts";
+import type { LayerType, ModelConfig, RopeScaling } from "../checkpoint/config.ts";
 import { familyOf } from "../checkpoint/families.ts";
 import { blockTensors, embeddingName, headName, modelTensors, promptName } from "../checkpoint/tensor-names.ts";
 import {
@@ -94,14 +94,18 @@ function rotaryFrequencies(config: ModelConfig, type: LayerType): number[] {
   return Array.from({ length: head_dim / 2 }, (_, i) => {
     const plain = 1 / base ** ((2 * i) / head_dim);
     if (isLocal || rope_scaling === null) return Math.fround(plain);
-    const { factor } = rope_scaling;
-    if (rope_scaling.rope_type === "linear") return Math.fround(1 / (base ** ((2 * i) / head_dim) * factor));
-    // Llama 3.1: fast frequencies stay, slow ones are stretched, and those between by a share.
-    const { low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: length } = rope_scaling;
-    const turns = (length * plain) / (2 * Math.PI);
-    const share = Math.min(1, Math.max(0, (turns - low) / (high - low)));
-    return Math.fround(plain * (share + (1 - share) / factor));
+    if (rope_scaling.rope_type === "linear")
+      return Math.fround(1 / (base ** ((2 * i) / head_dim) * rope_scaling.factor));
+    return Math.fround(plain * llama3Slowing(rope_scaling, plain));
   });
+}
+
+/** What Llama 3.1's scaling multiplies a frequency by: fast ones stay, slow ones are stretched, and those between by a share. */
+export function llama3Slowing(scaling: Extract<RopeScaling, { rope_type: "llama3" }>, frequency: number): number {
+  const { factor, low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: length } = scaling;
+  const turns = (length * frequency) / (2 * Math.PI);
+  const share = Math.min(1, Math.max(0, (turns - low) / (high - low)));
+  return share + (1 - share) / factor;
 }
 
 /** Queries `from` to `to` look at no key outside `firstKey` to `to`. */
