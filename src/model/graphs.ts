@@ -3,6 +3,7 @@ import type { LayerType, ModelConfig } from "../checkpoint/config.ts";
 import { headName } from "../checkpoint/tensor-names.ts";
 import { GraphBuilder, type Value, type WeightLayout } from "../onnx/graph.ts";
 import { addDecoder, addFinalNorm, addLogits, layerTypesOf, weightLayout, weightsFile } from "./decoder.ts";
+import { cacheName } from "./key-value-cache.ts";
 
 /** Which of the graphs. */
 export type GraphKind = "generate" | "score" | "score-head";
@@ -75,16 +76,15 @@ function cacheOf(
 ): (layer: number, what: "key" | "value", now: Value) => Value {
   const shape = (columns: string) => ["batch_size", config.num_key_value_heads, columns, config.head_dim];
   return (layer, what, now) => {
-    const past = pastOf(config.layer_types[layer]!);
-    const before = graph.input(pastName(layer, what), type, shape(past));
+    const columns = pastOf(config.layer_types[layer]!);
+    const { past, present } = cacheName(layer, what);
+    const before = graph.input(past, type, shape(columns));
     const own = type === "float32" ? now : graph.cast(now, type);
     const all = graph.concat([before, own], 2);
-    graph.output(`present.${layer}.${what}`, all, type, shape(`total_${past}`));
+    graph.output(present, all, type, shape(`total_${columns}`));
     return type === "float32" ? all : graph.cast(all, "float32");
   };
 }
-
-const pastName = (layer: number, what: "key" | "value") => `past_key_values.${layer}.${what}`;
 
 /** Causal masks from transformers' `attention_mask` (1 = a real token, 0 = padding on the left). */
 function addCausalMasks(graph: GraphBuilder, config: ModelConfig, inputIds: Value): Partial<Record<LayerType, Value>> {
@@ -101,7 +101,7 @@ function addCausalMasks(graph: GraphBuilder, config: ModelConfig, inputIds: Valu
   const additive = (mask: Value) => graph.op("Where", [mask, graph.float(0), graph.float(-1e9)]);
   const firstSliding = config.layer_types.indexOf("sliding_attention");
   if (firstSliding < 0) return { full_attention: additive(seen) };
-  const past = graph.op("Shape", [pastName(firstSliding, "key")], { start: 2, end: 3 });
+  const past = graph.op("Shape", [cacheName(firstSliding, "key").past], { start: 2, end: 3 });
   const start = graph.op("Neg", [graph.op("Add", [past, columns(inputIds)])]);
   const inPast = graph.op("Slice", [near, start, graph.ints(Number.MAX_SAFE_INTEGER), graph.ints(3)]);
   return { full_attention: additive(seen), sliding_attention: additive(inPast) };

@@ -9,14 +9,12 @@ export interface CacheName {
   readonly present: string;
 }
 
+export function cacheName(layer: number, what: "key" | "value"): CacheName {
+  return { layer, past: `past_key_values.${layer}.${what}`, present: `present.${layer}.${what}` };
+}
+
 export function cacheNames(config: ModelConfig): CacheName[] {
-  return config.layer_types.flatMap((_, layer) =>
-    ["key", "value"].map((what) => ({
-      layer,
-      past: `past_key_values.${layer}.${what}`,
-      present: `present.${layer}.${what}`,
-    })),
-  );
+  return config.layer_types.flatMap((_, layer) => [cacheName(layer, "key"), cacheName(layer, "value")]);
 }
 
 /** The cache before the first token, of `count` texts. */
