@@ -1,5 +1,6 @@
 /** What a form of the table is: a way in which a model leaves Prunelab. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { PrunelabError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
 
 /** What a form will write. */
@@ -35,4 +36,11 @@ export interface Form {
   /** Reads what was written again. Throws a PrunelabError where it is not the model that it should be. Returns what else the user should know. */
   // biome-ignore lint/suspicious/noConfusingVoidType: most have nothing to add.
   readonly check: (checkpoint: Checkpoint, folder: string, onProgress?: OnProgress) => Promise<string | void>;
+}
+
+/** What `check` throws. */
+export function notAsWritten(path: string, what: string): PrunelabError {
+  return new PrunelabError(
+    `${path} is not what was written: ${what}; the disk or another program changed it, write it again`,
+  );
 }

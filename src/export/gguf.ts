@@ -11,7 +11,7 @@ import { elementCount, type TensorInfo } from "../checkpoint/tensor.ts";
 import { embeddingName, modelTensors, weightOffset } from "../checkpoint/tensor-names.ts";
 import { PrunelabError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
-import type { Form } from "./form.ts";
+import { type Form, notAsWritten } from "./form.ts";
 import { bf16, f16, f32, type GgmlWriter, q4_0, q5_0, q8_0 } from "./ggml-blocks.ts";
 import { aligned, type GgufTensorPlan, writeGguf } from "./gguf-file.ts";
 import { modelMetadata, ropeFactors } from "./gguf-metadata.ts";
@@ -156,10 +156,7 @@ function checkRange(values: Float32Array, name: string): void {
 /** Opens the file as any other and compares each tensor: a zero is zero, and no weight is further off than its type allows. */
 async function check(checkpoint: Checkpoint, path: string, form: GgufForm): Promise<string> {
   const again = await openCheckpointFile(path);
-  const wrong = (what: string) =>
-    new PrunelabError(
-      `${path} is not what was written: ${what}; the disk or another program changed it, write it again`,
-    );
+  const wrong = (what: string) => notAsWritten(path, what);
   const counts = new Map<string, number>();
   let copied = 0;
   let narrow = 0;

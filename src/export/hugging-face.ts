@@ -9,7 +9,7 @@ import { bytesOfTensor, type SafetensorsPlan, writeSafetensorsBytes } from "../c
 import { weightCount } from "../checkpoint/tensor.ts";
 import { PrunelabError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
-import type { Form } from "./form.ts";
+import { type Form, notAsWritten } from "./form.ts";
 import { writeModelFiles } from "./model-files.ts";
 
 type Dtype = "BF16" | "F16";
@@ -149,10 +149,7 @@ export async function checkFolder(
   expected: (bits: Uint16Array) => Uint16Array,
 ): Promise<void> {
   const again = await openCheckpointFile(folder);
-  const wrong = (what: string) =>
-    new PrunelabError(
-      `${folder} is not what was written: ${what}; the disk or another program changed it, write it again`,
-    );
+  const wrong = (what: string) => notAsWritten(folder, what);
   if (JSON.stringify(again.config) !== JSON.stringify(checkpoint.config)) throw wrong("config.json");
   for (const name of checkpoint.tensors.keys()) {
     const [own, seen] = [expected((await checkpoint.read(name)).data), (await again.read(name)).data];
