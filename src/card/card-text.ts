@@ -2,7 +2,7 @@
 import { maskRefinements, pruningMethods } from "../prune/methods/methods.ts";
 import { linearLayers } from "../prune/options.ts";
 import type { SparsityReport } from "../prune/sparsity.ts";
-import { escapeMarkdown } from "../report/document.ts";
+import { escapeMarkdown, shortName } from "../report/document.ts";
 import { frontMatter } from "./card-metadata.ts";
 import { usage } from "./card-usage.ts";
 import type { Licence } from "./licence.ts";
@@ -42,7 +42,7 @@ export function cardText(facts: CardFacts): string {
   });
   const sections = [
     `${head}${generatedMark}`,
-    `# ${escapeMarkdown(name.split("/").at(-1) || name)}`,
+    `# ${escapeMarkdown(shortName(name))}`,
     opening(facts),
     `## How it was made\n\n${making(facts)}`,
     ...(scores.length > 0

@@ -9,6 +9,7 @@ import type { Figure } from "../plot/figure.ts";
 import { sparsityFigure } from "../plot/sparsity-figure.ts";
 import type { PrunedCheckpoint } from "../prune/prune.ts";
 import { type SparsityReport, sparsityReport } from "../prune/sparsity.ts";
+import { shortName } from "../report/document.ts";
 import { evalResults } from "./card-metadata.ts";
 import { type CardFacts, cardText, generatedMark } from "./card-text.ts";
 import { licenceOf } from "./licence.ts";
@@ -118,10 +119,6 @@ function scoresFigure(scores: readonly CardScore[], name: string, base: string |
     notes: `${shares.some(({ isDemo }) => isDemo) ? "Made-up demo documents, not the benchmark. " : ""}Whiskers: 95 % intervals`,
     source: "lm-evaluation-harness's rules, scored by Prunelab",
   });
-}
-
-function shortName(name: string): string {
-  return name.split("/").at(-1) || name;
 }
 
 /**

@@ -1,16 +1,15 @@
 /** The table of a card, in the columns and order that cards of pruned models have, with intervals, and what may be concluded from it. */
-import { escapeMarkdown } from "../report/document.ts";
+import { escapeMarkdown, shortName } from "../report/document.ts";
 import { labelOf, memberNameOf } from "../tasks/find-tasks.ts";
 import type { CardScore, Estimate } from "./scored-tasks.ts";
 
 /** Averages and tasks by themselves, then each group's tasks under a heading; below it the findings and how to read it. */
 export function resultsTable(scores: readonly CardScore[], name: string, base: string | undefined): string {
-  const short = (text: string) => text.split("/").at(-1) || text;
   const header = [
     "Benchmark task",
-    short(name),
+    shortName(name),
     "95 %",
-    base === undefined ? "base" : `base (${short(base)})`,
+    base === undefined ? "base" : `base (${shortName(base)})`,
     "95 %",
     "change",
     "95 %",

@@ -2,6 +2,7 @@
 import type { ComparisonData } from "../evaluate/compare.ts";
 import type { ComparisonRow } from "../evaluate/comparison-row.ts";
 import { labelOf, memberNameOf } from "../tasks/find-tasks.ts";
+import { shortName } from "./document.ts";
 import { percent, pValue } from "./numbers.ts";
 
 /** Names of the two models for sentences. */
@@ -21,8 +22,7 @@ export function conclusions(data: ComparisonData): string[] {
 
 /** The models' names without their owners; told apart by order where they are the same. */
 export function shortNames({ a, b }: Pick<ComparisonData, "a" | "b">): Names {
-  const short = (name: string) => name.split("/").at(-1) || name;
-  return short(a) === short(b) ? ["the first model", "the second model"] : [short(a), short(b)];
+  return shortName(a) === shortName(b) ? ["the first model", "the second model"] : [shortName(a), shortName(b)];
 }
 
 function warnings({ rows, sameWeights }: ComparisonData): string[] {

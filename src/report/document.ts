@@ -19,6 +19,11 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
+/** A model's name without its owner. */
+export function shortName(name: string): string {
+  return name.split("/").at(-1) || name;
+}
+
 /** For a terminal: tables in columns. */
 export function plainText(blocks: readonly Block[]): string {
   return blocks
