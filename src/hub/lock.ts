@@ -146,7 +146,8 @@ function parseHolder(text: string): LockHolder {
   return { pid: 0, host: "unknown" };
 }
 
-function isDead({ pid, host }: LockHolder): boolean {
+/** Whether a process of this host is gone; of another host, or without a number, it is never known. */
+export function isDead({ pid, host }: LockHolder): boolean {
   if (host !== hostname() || pid === 0) return false;
   try {
     process.kill(pid, 0);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
 import { asReadError } from "../base/read-error.ts";
 import type { ScoreRow } from "../evaluate/score-rows.ts";
+import { isDead } from "../hub/lock.ts";
 import { sweepSchema, type Unit } from "./plan.ts";
 
 /** `results/<id>.json`: there and valid means that the unit is done. */
@@ -162,22 +163,14 @@ async function readMark(folder: string, id: string): Promise<{ host: string; sin
     () => Number.POSITIVE_INFINITY,
   );
   if (age > STALE_MS) return undefined;
-  const { host, pid, since } = parseOr<{ host?: string; pid?: number; since?: string }>(await readOptional(path), {});
-  if (host === hostname() && pid !== undefined && !isAlive(pid)) return undefined;
-  return { host: host ?? "unknown", since: since ?? "" };
+  const mark = parseOr<{ host?: string; pid?: number; since?: string }>(await readOptional(path), {});
+  const { host = "unknown", pid = 0, since = "" } = mark;
+  if (isDead({ host, pid })) return undefined;
+  return { host, since };
 }
 
 async function readFailure(folder: string, id: string): Promise<UnitFailure | undefined> {
   return parseOr<UnitFailure | undefined>(await readOptional(failurePath(folder, id)), undefined);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ESRCH";
-  }
 }
 
 function parseOr<T>(text: string | undefined, otherwise: T): T {
