@@ -1,4 +1,5 @@
 /** The text of a model card: what was done, the table, how to use the model, its limits and its licence. */
+import { percentText } from "../base/value-table.ts";
 import { maskRefinements, pruningMethods } from "../prune/methods/methods.ts";
 import { linearLayers } from "../prune/options.ts";
 import type { SparsityReport } from "../prune/sparsity.ts";
@@ -61,7 +62,7 @@ function opening({ base, recipe, zeros }: CardFacts): string {
   const of = base === undefined ? "A language model" : `${escapeMarkdown(base)}`;
   const by = recipe?.prune ? ` by ${recipe.prune.method} pruning` : "";
   const { scope, zeroShare } = zeros;
-  return `${of} with ${percent(scope.sparsity)} of the weights of its ${scopeWords(recipe)} set to zero${by}, ${percent(zeroShare)} of all its weights.`;
+  return `${of} with ${percentText(scope.sparsity)} of the weights of its ${scopeWords(recipe)} set to zero${by}, ${percentText(zeroShare)} of all its weights.`;
 }
 
 function isHubId(name: string): boolean {
@@ -82,7 +83,7 @@ function making({ base, recipe, zeros }: CardFacts): string {
   const prune = recipe?.prune;
   const method = pruningMethods.find(({ name }) => name === prune?.method);
   const refinements = maskRefinements.filter(({ name }) => prune?.more.some((more) => more.endsWith(` ${name}`)));
-  const where = prune && `${percent(prune.sparsity)}, ${patternWords(prune.pattern)}`;
+  const where = prune && `${percentText(prune.sparsity)}, ${patternWords(prune.pattern)}`;
   const scope =
     scopeWords(recipe) === "blocks' linear layers"
       ? "the linear layers inside the blocks (attention and MLP); embeddings, head and norms are as in the base"
@@ -95,7 +96,7 @@ function making({ base, recipe, zeros }: CardFacts): string {
     ...(prune?.more ?? []).map((more) => `**Refinement**: ${escapeMarkdown(more)}`),
     where && `**Sparsity**: ${where}`,
     `**Scope**: ${scope}`,
-    `**Share of weights**: ${count(zeros.scope.zeros)} of ${count(zeros.scope.count)} in scope are zero (${percent(zeros.scope.sparsity)}); the scope is ${percent(zeros.scopeShare)} of the model's ${count(zeros.modelCount)} weights, so the zeros are ${percent(zeros.zeroShare)} of it`,
+    `**Share of weights**: ${count(zeros.scope.zeros)} of ${count(zeros.scope.count)} in scope are zero (${percentText(zeros.scope.sparsity)}); the scope is ${percentText(zeros.scopeShare)} of the model's ${count(zeros.modelCount)} weights, so the zeros are ${percentText(zeros.zeroShare)} of it`,
     ...(recipe?.training ?? []).map((training) => `**Training**: ${escapeMarkdown(training)}`),
     prune && `**Data**: ${dataWords(prune)}${recipe?.training ? "; then see the commands" : ""}`,
     recipe
@@ -133,8 +134,9 @@ function dataWords({ method, calibration }: NonNullable<Recipe["prune"]>): strin
 function zerosText({ scope, tensors }: SparsityReport): string {
   const shares = tensors.map(({ sparsity }) => sparsity);
   const [least, most] = [Math.min(...shares), Math.max(...shares)];
-  const each = percent(least) === percent(most) ? percent(least) : `${percent(least)} to ${percent(most)}`;
-  return `${tensors.length} tensors are in scope, ${each} of each zero, ${percent(scope.sparsity)} over all.`;
+  const each =
+    percentText(least) === percentText(most) ? percentText(least) : `${percentText(least)} to ${percentText(most)}`;
+  return `${tensors.length} tensors are in scope, ${each} of each zero, ${percentText(scope.sparsity)} over all.`;
 }
 
 function plot({ plots }: CardFacts, path: string): string {
@@ -177,10 +179,6 @@ function fenced(language: string, text: string): string {
   const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map(({ length }) => length));
   const fence = "`".repeat(longest + 1);
   return `${fence}${language}\n${text}\n${fence}`;
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
 }
 
 function count(value: number): string {

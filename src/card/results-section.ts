@@ -1,5 +1,6 @@
 /** The table of a card, in the columns and order that cards of pruned models have, with intervals, and what may be concluded from it. */
 import { escapeMarkdown, shortName } from "../report/document.ts";
+import { percent, signed } from "../report/numbers.ts";
 import { labelOf, memberNameOf } from "../tasks/find-tasks.ts";
 import type { CardScore, Estimate } from "./scored-tasks.ts";
 
@@ -56,8 +57,7 @@ export function resultsTable(scores: readonly CardScore[], name: string, base: s
 function cells(score: CardScore): string[] {
   const { label, metric, isShare, model, base, change, n, originalCount, shots } = score;
   const number = (value: number) => (isShare ? `${(100 * value).toFixed(2)}%` : value.toFixed(2));
-  const signed = (value: number) =>
-    `${(isShare ? 100 : 1) * value >= 0.005 ? "+" : ""}${number(value).replace(/^-(0\.00%?)$/, "$1")}`;
+  const difference = (value: number) => `${signed((isShare ? 100 : 1) * value, 2)}${isShare ? "%" : ""}`;
   const range = (estimate: Estimate | null, text: (value: number) => string) =>
     estimate?.low === undefined ? "" : `${text(estimate.low)} to ${text(estimate.high!)}`;
   return [
@@ -66,8 +66,8 @@ function cells(score: CardScore): string[] {
     range(model, number),
     base === null ? "" : number(base.value),
     range(base, number),
-    change === null ? "" : signed(change.value),
-    range(change, signed),
+    change === null ? "" : difference(change.value),
+    range(change, difference),
     n < originalCount ? `${n} of ${originalCount}` : String(n),
     String(shots),
   ];
@@ -76,7 +76,7 @@ function cells(score: CardScore): string[] {
 /** What one line allows to conclude, by its own interval. */
 function finding({ label, isShare, model, base, change, chance }: CardScore): string {
   const name = escapeMarkdown(label);
-  const percent = (share: number) => `${(100 * Math.abs(share)).toFixed(1)}`;
+  const size = (share: number) => percent(Math.abs(share));
   const holds = ({ low, high }: Estimate, share: number) => low !== undefined && low <= share && share <= high!;
   if (!isShare)
     return base === null
@@ -85,16 +85,15 @@ function finding({ label, isShare, model, base, change, chance }: CardScore): st
   const guessing =
     chance !== null && holds(model, chance)
       ? base === null || holds(base, chance)
-        ? ` It sits at guessing (${percent(chance)} %)${base === null ? "" : " before and after"}, so it cannot show what the model knows.`
-        : ` The pruned model is not clearly better than guessing (${percent(chance)} %).`
+        ? ` It sits at guessing (${size(chance)} %)${base === null ? "" : " before and after"}, so it cannot show what the model knows.`
+        : ` The pruned model is not clearly better than guessing (${size(chance)} %).`
       : "";
-  if (change === null) return `${name}: ${percent(model.value)} % right; the base was not asked the same.${guessing}`;
-  if (change.low === undefined || change.high === undefined)
-    return `${name}: ${percent(model.value)} % right.${guessing}`;
+  if (change === null) return `${name}: ${size(model.value)} % right; the base was not asked the same.${guessing}`;
+  if (change.low === undefined || change.high === undefined) return `${name}: ${size(model.value)} % right.${guessing}`;
   const isClear = change.low > 0 || change.high < 0;
   if (!isClear) return `${name}: no difference can be concluded.${guessing}`;
   const [from, to] = [change.low, change.high].map(Math.abs).sort((a, b) => a - b);
-  return `${name} ${change.value < 0 ? "falls" : "rises"} by ${percent(change.value)} points (${percent(from!)} to ${percent(to!)}).${guessing}`;
+  return `${name} ${change.value < 0 ? "falls" : "rises"} by ${size(change.value)} points (${size(from!)} to ${size(to!)}).${guessing}`;
 }
 
 function notes(scores: readonly CardScore[]): string {

@@ -1,4 +1,5 @@
 /** What a checkpoint is and how it was pruned, from its weights alone: family, size, zeros by tensor, and the scope and pattern that they show. */
+import { percentText } from "../base/value-table.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { elementCount, type TensorInfo, weightCount } from "../checkpoint/tensor.ts";
 import { placeInBlock } from "../checkpoint/tensor-names.ts";
@@ -165,7 +166,7 @@ function weightsByDtype(tensors: readonly TensorInspection[]): Record<string, nu
 function stored(dtypes: Inspection["dtypes"]): string {
   const all = Object.values(dtypes).reduce((sum, count) => sum + count, 0);
   const names = Object.entries(dtypes).map(
-    ([dtype, count]) => `${dtype}${count === all ? "" : ` (${percent(count / all)})`}`,
+    ([dtype, count]) => `${dtype}${count === all ? "" : ` (${percentText(count / all)})`}`,
   );
   if (names.length === 0) return "not stored in a file";
   const last = names.pop()!;
@@ -198,7 +199,6 @@ function patternOf(pruned: readonly TensorInspection[]): Inspection["pattern"] {
   return Math.max(...shares) - Math.min(...shares) <= sameShare ? "per tensor" : "global";
 }
 
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 const number = (value: number) => value.toLocaleString("en-US");
 
 function summarize({
@@ -222,16 +222,16 @@ function summarize({
   const lines = [
     `${name}: ${family}, ${number(weights)} weights in ${tensors.length} tensors, ${stored(dtypes)}, head ${isTied ? "tied to the embedding" : "of its own"}`,
     pattern === "dense"
-      ? `not pruned: ${number(zeros)} weights are zero (${percent(zeros / weights)})`
-      : `pruned: ${number(zeros)} weights are zero (${percent(zeros / weights)} of all), pattern ${pattern}${means[pattern] ? ` (${means[pattern]})` : ""}`,
-    ...pruned.map(({ name, sparsity }) => `  ${name}: ${percent(sparsity)}`),
+      ? `not pruned: ${number(zeros)} weights are zero (${percentText(zeros / weights)})`
+      : `pruned: ${number(zeros)} weights are zero (${percentText(zeros / weights)} of all), pattern ${pattern}${means[pattern] ? ` (${means[pattern]})` : ""}`,
+    ...pruned.map(({ name, sparsity }) => `  ${name}: ${percentText(sparsity)}`),
   ];
   if (base) {
     const { changed, newZeros } = base;
     lines.push(
       changed === 0
         ? `fits ${base.name}: every weight is the base's or zero; ${number(newZeros)} zeros are new`
-        : `differs from ${base.name}: ${number(changed)} weights (${percent(changed / weights)}) are neither the base's nor zero; ${number(newZeros)} zeros are new`,
+        : `differs from ${base.name}: ${number(changed)} weights (${percentText(changed / weights)}) are neither the base's nor zero; ${number(newZeros)} zeros are new`,
     );
   }
   return lines.join("\n");

@@ -1,5 +1,5 @@
 /** Counts zeros: the sanity check after every pruning, as data and as a short text. */
-import { type Facts, withTable } from "../base/value-table.ts";
+import { type Facts, percentText, withTable } from "../base/value-table.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { elementCount, type TensorInfo, weightCount } from "../checkpoint/tensor.ts";
 import { placeInBlock } from "../checkpoint/tensor-names.ts";
@@ -72,9 +72,9 @@ export function summarizeSparsity(
     (part) => part / modelCount,
   ) as [number, number, number];
   const summary =
-    `${number(scope.zeros)} of ${number(scope.count)} weights in scope are zero (${percent(scope.sparsity)}); ` +
-    `the scope is ${percent(scopeShare)} of all ${number(modelCount)} weights, its zeros ${percent(zeroShare)}, ` +
-    `those that pruning added ${percent(newZeroShare)}`;
+    `${number(scope.zeros)} of ${number(scope.count)} weights in scope are zero (${percentText(scope.sparsity)}); ` +
+    `the scope is ${percentText(scopeShare)} of all ${number(modelCount)} weights, its zeros ${percentText(zeroShare)}, ` +
+    `those that pruning added ${percentText(newZeroShare)}`;
   const rows = [...layers.map(({ layer, ...counts }) => row(layer ?? "other", counts)), row("all", scope)];
   const markdown = [`${summary}.`, "", "| layer | weights | zeros | sparsity |", "|---|---:|---:|---:|", ...rows];
   const report: SparsityReport = {
@@ -96,21 +96,17 @@ export function summarizeSparsity(
 export function sparsityFacts({ modelCount, scope, scopeShare, zeroShare, tensors }: SparsityReport): Facts {
   return {
     weights: modelCount,
-    sparsity: `${percent(scope.sparsity)} of the scope, ${percent(zeroShare)} of all weights`,
-    scope: `${percent(scopeShare)} of all weights, ${tensors.length} tensors`,
+    sparsity: `${percentText(scope.sparsity)} of the scope, ${percentText(zeroShare)} of all weights`,
+    scope: `${percentText(scopeShare)} of all weights, ${tensors.length} tensors`,
   };
 }
 
 function row(label: string | number, { count, zeros, sparsity }: ZeroCounts): string {
-  return `| ${label} | ${number(count)} | ${number(zeros)} | ${percent(sparsity)} |`;
+  return `| ${label} | ${number(count)} | ${number(zeros)} | ${percentText(sparsity)} |`;
 }
 
 function number(value: number): string {
   return value.toLocaleString("en-US");
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
 }
 
 /** The tensors whose names the scope matches. Throws a PrunelabError where there are none. */
