@@ -17,6 +17,7 @@ export const recover: Command = defineCommand({
 was last kept.`,
   options: {
     ...trainingOptions,
+    tokens: { ...trainingOptions.tokens, help: "tokens of a window (default: 256)" },
     model: value("--model <id or path>", "the pruned model"),
     teacher: value("--teacher <id or path>", "the dense model", { default: defaultModel }),
     method: value("--method <name>", "distill (the whole model) or blocks (one block at a time)", {
@@ -25,7 +26,7 @@ was last kept.`,
       words: recoveryMethods,
     }),
     epochs: value("--epochs <n>", "passes over the data (default: 1, for blocks 2)", { parse: parseNumber }),
-    windows: value("--windows <n>", "windows to train on at most (default: all, for blocks 32)", { parse: parseWhole }),
+    windows: value("--windows <n>", "windows to train on at most (default: all, for blocks 64)", { parse: parseWhole }),
     seed: value("--seed <n>", "of the order of the data", { parse: parseWhole, default: "0" }),
   },
   json: "the report: loss curve, or each block's error before and after",

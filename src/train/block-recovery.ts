@@ -46,7 +46,8 @@ export interface BlockRecoveryOptions
   readonly key: string;
 }
 
-const batchTokens = 1024;
+/** Tokens that go through together where nothing is learnt. */
+const measureTokens = 1024;
 
 /**
  * @returns The recovered linear layers by name, in float32 whose values are bfloat16's, and what each block reached.
@@ -64,10 +65,10 @@ export async function recoverBlocks(
   const shapes = new Map(blockTensors(config).map(({ name, shape }) => [name, shape]));
   const layers = config.num_hidden_layers;
   const tokens = windows[0]!.length;
-  const batch = Math.max(1, Math.min(windows.length, Math.floor(batchTokens / tokens)));
-  const batches = Math.ceil(windows.length / batch);
+  const together = Math.max(1, Math.floor(measureTokens / tokens));
   const run = await openRun(options);
-  let steps = run.steps ?? Math.max(1, Math.round(options.epochs * batches));
+  // One window a step: with as few steps as there are here, more of them do more than larger ones.
+  let steps = run.steps ?? Math.max(1, Math.round(options.epochs * windows.length));
 
   const tell = (done: number, error?: number) => {
     const detail = error === undefined ? {} : { detail: `error ${error.toPrecision(3)}` };
@@ -76,7 +77,7 @@ export async function recoverBlocks(
   const own = await embedWindows(pruned, windows);
   const target: HiddenStates = { ...own, data: own.data.slice() };
   const passOn = openBlock(config, ["hidden_out"]);
-  const sessions = new Map<LayerType, Promise<Session>>();
+  const sessions = new Map<LayerType, Promise<FitSessions>>();
   const values = new Map<string, Float32Array>();
   const blocks: BlockReport[] = [];
   let stopped: "finished" | "aborted" = "finished";
@@ -108,14 +109,17 @@ export async function recoverBlocks(
     }
   } finally {
     await passOn.release();
-    for (const session of sessions.values()) await (await session).release();
+    for (const opened of sessions.values()) {
+      const { fit, measure } = await opened;
+      await Promise.all([fit.release(), measure.release()]);
+    }
   }
   return { values, blocks, stopped };
 
   /** Trains the block's linear layers in place; they are put back where that does not lessen the error. Nothing where it was stopped on the way. */
   async function fit(layer: number, weights: BlockWeights): Promise<BlockReport | undefined> {
     const type = config.layer_types[layer]!;
-    const opened = sessions.get(type) ?? openSession(buildBlockFit(config, type, tokens, training));
+    const opened = sessions.get(type) ?? openFit(buildBlockFit(config, type, tokens, training));
     sessions.set(type, opened);
     const session = await opened;
     const group = await openParameters(
@@ -133,28 +137,27 @@ export async function recoverBlocks(
     if (norm) feeds.next_norm = float32(norm, [norm.length]);
     const normed = norm ? normRows(target.data, norm, config.rms_norm_eps) : target.data;
     const size = config.hidden_size;
-    const runBatch = async (first: number, withGradients: boolean) => {
-      const count = Math.min(batch, windows.length - first);
+    const runBatch = async (first: number, count: number, withGradients: boolean) => {
       const [from, to] = [first * tokens * size, (first + count) * tokens * size];
       const goal = normed.subarray(from, to);
       const squares = goal.reduce((sum, x) => sum + x * x, 0);
       const positions = Array.from({ length: count * tokens }, (_, index) => index % tokens);
-      const all: Feeds = {
+      const inputs: Feeds = {
         ...feeds,
         hidden: float32(own.data.subarray(from, to), [count, tokens, size]),
         position_ids: int64(positions, [count, tokens]),
         target: float32(goal, [count * tokens, size]),
-        scale: float32(Float32Array.of(2 / squares), []),
       };
+      const scale = float32(Float32Array.of(2 / squares), []);
       const outputs = withGradients
-        ? await session.run(all, { ...gradients, error: null })
-        : await session.run(all, ["error"]);
+        ? await session.fit.run({ ...inputs, scale }, { ...gradients, error: null })
+        : await session.measure.run(inputs);
       return { error: (outputs.error!.data as Float32Array)[0]!, squares };
     };
     const measure = async () => {
       let [error, squares] = [0, 0];
-      for (let first = 0; first < windows.length; first += batch) {
-        const part = await runBatch(first, false);
+      for (let first = 0; first < windows.length; first += together) {
+        const part = await runBatch(first, Math.min(together, windows.length - first), false);
         error += part.error;
         squares += part.squares;
       }
@@ -167,7 +170,7 @@ export async function recoverBlocks(
     const besideSteps = (4 * (from - measuredFrom)) / 1000;
     for (let step = 1; step <= steps; step++) {
       if (signal?.aborted) return undefined;
-      const { error, squares } = await runBatch(((step - 1) % batches) * batch, true);
+      const { error, squares } = await runBatch((step - 1) % windows.length, 1, true);
       if (!Number.isFinite(error)) break;
       const learningRate = learningRateAt(step, steps, { ...options, warmupSteps: 3 });
       group.update({ learningRate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, step, scale: 1 });
@@ -189,6 +192,15 @@ export async function recoverBlocks(
     if (isBetter) for (const { name, values } of group.parameters) weights.set(name, values.slice());
     return { layer, before, after: isBetter ? after : before };
   }
+}
+
+interface FitSessions {
+  readonly fit: Session;
+  readonly measure: Session;
+}
+
+async function openFit(graphs: ReturnType<typeof buildBlockFit>): Promise<FitSessions> {
+  return { fit: await openSession(graphs.fit), measure: await openSession(graphs.measure) };
 }
 
 async function openRun({ folder, key }: BlockRecoveryOptions): Promise<{ key: string; steps?: number }> {

@@ -82,16 +82,16 @@ export function buildBlockTraining(
 }
 
 /**
- * The graph that fits a block: the inputs of `forward`, `target` (`[rows, hidden]`: another model's hidden states behind the norm that follows),
+ * `fit`, the graph that fits a block: the inputs of `forward`, `target` (`[rows, hidden]`: another model's hidden states behind the norm that follows),
  * `next_norm` (that norm's weight, where the family has one) and `scale`; outputs `error` (Σ (y − target)², `[1]`) and `gradient.…` of what is
- * trained, of error times `scale` / 2.
+ * trained, of error times `scale` / 2. `measure` gives the error alone: ONNX Runtime runs all of a graph, whatever is asked of it.
  */
 export function buildBlockFit(
   config: ModelConfig,
   type: LayerType,
   tokens: number,
   training: BlockTraining,
-): Uint8Array {
+): { fit: Uint8Array; measure: Uint8Array } {
   const { graph, out } = addTrainedBlock(config, type, tokens, training);
   const size = config.hidden_size;
   const y = hasNextNorm(config) ? addNorm(graph, config, out, graph.input("next_norm", "float32", [size])) : out;
@@ -100,7 +100,7 @@ export function buildBlockFit(
   const seed = graph.op("Mul", [difference, graph.input("scale", "float32", [])]);
   const gradients = addGradients(graph, new Map([[y, seed]]), training.trained);
   for (const [value, gradient] of gradients) graph.output(`gradient.${value}`, gradient, "float32", ["…"]);
-  return graph.encode("fit");
+  return { fit: graph.encode("fit"), measure: graph.encode("measure", { outputs: ["error"] }) };
 }
 
 /** Whether a norm stands before the next block's attention. */

@@ -29,8 +29,9 @@ export interface RecoveredCheckpoint extends Checkpoint {
 /**
  * Trains the linear layers that pruning left, zeros staying zero to the bit, and returns a checkpoint. `"distill"`: half cross-entropy, half KL
  * divergence from the teacher's whole distribution, on a quarter of the positions unless said otherwise, prompts included. `"blocks"`: each block
- * towards the dense model's outputs, with 32 windows (fewer in less than 16 minutes) and 2 passes unless `windows`, `epochs` or `minutes` say otherwise. A run that was stopped goes
- * on where it was.
+ * towards the dense model's outputs, with 64 windows (fewer in less than 16 minutes) and 2 passes unless `windows`, `epochs` or `minutes` say
+ * otherwise. Windows are of 256 tokens, one a step, unless `tokens` and `batchSize` say otherwise: in the few steps that minutes allow, more of them do
+ * more than larger ones. A run that was stopped goes on where it was.
  *
  * @throws PrunelabError for options, data, a teacher or a mask that do not fit, before work starts; when the disk is full.
  */
@@ -40,14 +41,17 @@ export async function recover(pruned: Checkpoint, given: RecoverOptions): Promis
   if (!recoveryMethods.includes(method)) {
     throw new PrunelabError(`unknown method: ${method}; choose one of ${recoveryMethods.join(", ")}`);
   }
+  const tokens = options.tokens ?? Math.min(256, pruned.config.max_position_embeddings);
   // More than any processor gets through.
-  const most = options.minutes === undefined ? {} : { windows: Math.max(16, Math.ceil(options.minutes * 60)) };
+  const most = options.minutes === undefined ? {} : { windows: Math.max(16, Math.ceil(options.minutes * 120)) };
   if (method === "distill") {
     return finetune(pruned, {
       completionOnlyLoss: false,
       positions: 0.25,
+      batchSize: 1,
       ...(options.minutes !== undefined && most),
       ...options,
+      tokens,
       method: "masked",
     });
   }
@@ -56,10 +60,10 @@ export async function recover(pruned: Checkpoint, given: RecoverOptions): Promis
   if (options.pattern !== undefined) checkPattern(await maskOf(pruned), options.pattern);
   checkShapes(pruned, teacher);
   // In little time many windows would leave none to train: each goes through four times beside the steps.
-  const windows = Math.min(32, Math.max(4, Math.round(2 * (options.minutes ?? 16))));
-  const data = await loadTrainingData(pruned, { windows, heldOut: 0, ...options });
+  const windows = Math.min(64, Math.max(8, Math.round(4 * (options.minutes ?? 16))));
+  const data = await loadTrainingData(pruned, { windows, heldOut: 0, ...options, tokens });
   const key = runKey([
-    2,
+    3,
     await pruned.digest(),
     await teacher.digest(),
     data.digest,
