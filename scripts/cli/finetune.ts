@@ -87,6 +87,7 @@ Dolly-15k is looked for in the folder PRUNELAB_DATA, then on the Hugging Face Hu
       prompt: { tokens: given.virtualTokens, ...(given.promptText !== undefined && { text: given.promptText }) },
       ...(given.pattern !== undefined && { pattern: given.pattern }),
       seed: given.seed,
+      device: given.device,
       folder: join(output, "training"),
       signal: stopOnInterrupt(note),
       onProgress,

@@ -1,9 +1,10 @@
 /** What `prunelab finetune` and `prunelab recover` have in common. */
 import { duration } from "../../src/base/duration.ts";
 import { PrunelabError } from "../../src/errors.ts";
+import { type Device, deviceNames } from "../../src/onnx/session.ts";
 import type { TrainingReport } from "../../src/train/loop.ts";
 import { type OptionOf, value } from "./command.ts";
-import { wholeFrom } from "./options.ts";
+import { oneOf, wholeFrom } from "./options.ts";
 
 /** A number; the library judges it. */
 export function parseNumber(text: string, flag: string): number {
@@ -20,6 +21,7 @@ export const trainingOptions: {
   readonly learningRate: OptionOf<number | undefined>;
   readonly tokens: OptionOf<number | undefined>;
   readonly pattern: OptionOf<string | undefined>;
+  readonly device: OptionOf<Device>;
 } = {
   output: value("--output <folder>", "the folder to write"),
   data: value("--data <source>", "dolly, a .jsonl file of prompt and response, or a text file", {
@@ -33,6 +35,11 @@ export const trainingOptions: {
   }),
   tokens: value("--window-length <n>", "tokens of a window (default: 512)", { parse: wholeFrom(2) }),
   pattern: value("--pattern <n:m>", "start only if the weights have this pattern of zeros, such as 2:4"),
+  device: value("--device <name>", "where the graphs run, by ONNX Runtime's name; the optimizer is on the CPU", {
+    parse: oneOf<Device>(deviceNames),
+    default: "cpu",
+    words: deviceNames,
+  }),
 };
 
 /** The first Ctrl-C stops after the step that is under way and writes what is best so far, the second stops at once. */

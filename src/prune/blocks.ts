@@ -9,12 +9,11 @@ import { bf16ToFloat32, float32ToBf16 } from "../checkpoint/half.ts";
 import { readSafetensorsHeader, readSafetensorsTensor, writeSafetensors } from "../checkpoint/safetensors.ts";
 import type { Tensor, TensorInfo } from "../checkpoint/tensor.ts";
 import { placeInBlock } from "../checkpoint/tensor-names.ts";
-import { messageOf, PrunelabError } from "../errors.ts";
+import { PrunelabError } from "../errors.ts";
 import { cachedFolder } from "../hub/cached.ts";
 import { type LinearInput, linearInputs } from "../model/block-graph.ts";
 import { advance, type BlockWeights, embedWindows, openBlock, readBlock } from "../model/run-block.ts";
-import { GraphBuilder } from "../onnx/graph.ts";
-import { type Device, float32, openSession } from "../onnx/session.ts";
+import { availableDevice } from "../onnx/available-device.ts";
 import { namedBudgets, tensorSparsities } from "./budgets.ts";
 import { type Calibration, loadCalibration } from "./calibration.ts";
 import type { CalibratedPlan, PruneOptions } from "./options.ts";
@@ -45,7 +44,7 @@ export async function pruneBlocks(
   // A mistake in budgets is reported before texts are read.
   if (typeof plan.budgets === "object") namedBudgets(infos, plan.budgets, plan.sparsity);
   const calibration = await loadCalibration(dense, plan.calibration);
-  const device = await availableDevice(plan.device, onNotice);
+  const device = await availableDevice(plan.device, "calibrating", onNotice);
   const key = await runKey(dense, infos, { ...plan, device }, calibration);
   const tensors = await cachedFolder("pruning", dense.name, key, async (folder) => {
     const done = await readDoneBlocks(folder, layers);
@@ -111,23 +110,6 @@ export async function pruneBlocks(
       }
     }
     return pruned;
-  }
-}
-
-/** The device that was asked for, or the CPU, and one line of notice, if that cannot be opened. */
-async function availableDevice(wanted: Device, onNotice: PruneOptions["onNotice"]): Promise<Device> {
-  if (wanted === "cpu") return wanted;
-  const graph = new GraphBuilder(new Map(), "");
-  const x = graph.input("x", "float32", ["rows", 1]);
-  graph.output("y", graph.op("Add", [x, x]), "float32", ["rows", 1]);
-  try {
-    const session = await openSession(graph.encode("probe"), { device: wanted });
-    await session.run({ x: float32(Float32Array.of(1), [1, 1]) });
-    await session.release();
-    return wanted;
-  } catch (error) {
-    onNotice?.(`calibrating on the CPU: ${messageOf(error).replace(/\s*\n\s*/g, " ")}`);
-    return "cpu";
   }
 }
 

@@ -24,7 +24,7 @@ import {
   openBlock,
   readBlock,
 } from "../model/run-block.ts";
-import { type Feeds, float32, int64, openSession, type Session } from "../onnx/session.ts";
+import { type Device, type Feeds, float32, int64, openSession, type Session } from "../onnx/session.ts";
 import { buildBlockFit, hasNextNorm } from "./block.ts";
 import { type LoopOptions, learningRateAt } from "./loop-options.ts";
 import { readVector, trainingOf } from "./network.ts";
@@ -42,6 +42,7 @@ export interface BlockRecoveryOptions
   extends Pick<LoopOptions, "learningRate" | "minutes" | "onProgress" | "onNotice" | "signal"> {
   /** Passes over the windows for each block, unless `minutes` says how many steps there are. */
   readonly epochs: number;
+  readonly device: Device;
   readonly folder: string;
   readonly key: string;
 }
@@ -60,7 +61,7 @@ export async function recoverBlocks(
   options: BlockRecoveryOptions,
 ): Promise<{ values: Map<string, Float32Array>; blocks: BlockReport[]; stopped: "finished" | "aborted" }> {
   const { config } = pruned;
-  const { folder, onProgress, signal } = options;
+  const { folder, onProgress, signal, device } = options;
   const training = trainingOf(config, { method: "masked" });
   const shapes = new Map(blockTensors(config).map(({ name, shape }) => [name, shape]));
   const layers = config.num_hidden_layers;
@@ -76,7 +77,7 @@ export async function recoverBlocks(
   };
   const own = await embedWindows(pruned, windows);
   const target: HiddenStates = { ...own, data: own.data.slice() };
-  const passOn = openBlock(config, ["hidden_out"]);
+  const passOn = openBlock(config, ["hidden_out"], { device });
   const sessions = new Map<LayerType, Promise<FitSessions>>();
   const values = new Map<string, Float32Array>();
   const blocks: BlockReport[] = [];
@@ -119,7 +120,7 @@ export async function recoverBlocks(
   /** Trains the block's linear layers in place; they are put back where that does not lessen the error. Nothing where it was stopped on the way. */
   async function fit(layer: number, weights: BlockWeights): Promise<BlockReport | undefined> {
     const type = config.layer_types[layer]!;
-    const opened = sessions.get(type) ?? openFit(buildBlockFit(config, type, tokens, training));
+    const opened = sessions.get(type) ?? openFit(buildBlockFit(config, type, tokens, training), device);
     sessions.set(type, opened);
     const session = await opened;
     const group = await openParameters(
@@ -199,8 +200,8 @@ interface FitSessions {
   readonly measure: Session;
 }
 
-async function openFit(graphs: ReturnType<typeof buildBlockFit>): Promise<FitSessions> {
-  return { fit: await openSession(graphs.fit), measure: await openSession(graphs.measure) };
+async function openFit(graphs: ReturnType<typeof buildBlockFit>, device: Device): Promise<FitSessions> {
+  return { fit: await openSession(graphs.fit, { device }), measure: await openSession(graphs.measure, { device }) };
 }
 
 async function openRun({ folder, key }: BlockRecoveryOptions): Promise<{ key: string; steps?: number }> {

@@ -46,6 +46,14 @@ test("windows begin with BOS, responses end with EOS and count alone, unless all
   assert.ok(all.windows.every(({ counts }) => counts.slice(1).every((counted) => counted)));
 });
 
+test("a window without a label, the middle of a long prompt, is neither trained on nor held out", async () => {
+  const long = { prompt: `${"ab ".repeat(40)}`, response: "cd" };
+  const data = Array.from({ length: 30 }, (_, index) => ({ ...long, response: `cd ${index}` }));
+  const some = await loadTrainingData(model, { data, tokens: 16, heldOut: 2, windows: 5 });
+  assert.equal(some.windows.length, 5);
+  for (const { counts } of [...some.windows, ...some.heldOut]) assert.ok(counts.includes(true));
+});
+
 test("no training window has twelve tokens in a row in common with a held-out one, and the seed gives the order", async () => {
   const letter = fc.constantFrom("a", "b", "c ", "d ");
   const rows = fc.array(

@@ -64,7 +64,8 @@ export function dollyPrompt(instruction: string, context: string): string {
 
 /**
  * Rows in a seeded order, each as prompt, response and EOS, one after the other in windows that each begin with BOS; a row that a window cannot
- * hold goes on in the next one. The first rows fill the held-out windows.
+ * hold goes on in the next one; a window without a token that counts, the middle of a long prompt, is left out. The first rows fill the held-out
+ * windows.
  *
  * @throws PrunelabError when the source cannot be read, is empty, has no responses or too little text, or the numbers make no sense.
  */
@@ -99,7 +100,14 @@ export async function loadTrainingData(
   const isText = typeof data === "string" && data !== "dolly" && !data.endsWith(".jsonl");
   const stream = encodeRows(tokenizer, isText ? rows : shuffle(rows, `${seed} rows`), completionOnlyLoss);
 
-  const held = packer(tokens, bos);
+  // One without a label teaches nothing and has no loss: the middle of a long prompt.
+  let unlabelled = 0;
+  const hasLabel = ({ counts }: TrainingWindow) => {
+    const has = counts.includes(true);
+    if (!has) unlabelled++;
+    return has;
+  };
+  const held = packer(tokens, bos, hasLabel);
   // What does not fit into the last held-out window is not trained on either. (A `for` loop that is left would end the stream.)
   const next = () => stream.next().value as Encoded | undefined;
   while (held.windows.length < heldOut) {
@@ -109,7 +117,9 @@ export async function loadTrainingData(
   }
   const heldWindows = held.windows.slice(0, heldOut);
   const grams = gramsOf(heldWindows);
-  const packed = packer(tokens, bos);
+  // Where one row ends and the next begins, a window may have what no row has.
+  const isWanted = (window: TrainingWindow) => hasLabel(window) && !sharesGram(window.ids, grams);
+  const packed = packer(tokens, bos, (window) => packed.windows.length < most && isWanted(window));
   let [long, dropped] = [0, 0];
   const add = (row: Encoded) => {
     if (sharesGram(row.ids, grams)) dropped++;
@@ -119,15 +129,14 @@ export async function loadTrainingData(
     }
   };
   for (let row = next(); row; row = packed.windows.length < most ? next() : undefined) add(row);
-  // Where one row ends and the next begins, a window may still have what no row has.
-  const windows = packed.windows.filter(({ ids }) => !sharesGram(ids, grams)).slice(0, most);
+  const { windows } = packed;
+  if (windows.length === 0 && unlabelled > 0) {
+    throw new PrunelabError(`no responses in the windows of ${where}; choose longer windows`);
+  }
   if (heldWindows.length < heldOut || windows.length === 0) {
     throw new PrunelabError(
       `too little text to train: ${where} fills ${windows.length} windows of ${tokens} tokens beside ${heldWindows.length} of ${heldOut} held-out ones; give more text, or shorter or fewer windows`,
     );
-  }
-  if (![...windows, ...heldWindows].some(({ counts }) => counts.includes(true))) {
-    throw new PrunelabError(`no responses in the windows of ${where}; choose longer windows`);
   }
   if (dropped > 0)
     onNotice?.(`rows left out since they share ${gramTokens} tokens in a row with held-out ones: ${dropped}`);
@@ -153,7 +162,7 @@ function* encodeRows(tokenizer: Tokenizer, rows: readonly TrainingRow[], complet
   }
 }
 
-function packer(tokens: number, bos: number) {
+function packer(tokens: number, bos: number, keeps: (window: TrainingWindow) => boolean) {
   const windows: TrainingWindow[] = [];
   let ids: number[] = [bos];
   let counts = [false];
@@ -162,7 +171,7 @@ function packer(tokens: number, bos: number) {
       ids.push(id);
       counts.push(row.counts[index]!);
       if (ids.length < tokens) continue;
-      windows.push({ ids, counts });
+      if (keeps({ ids, counts })) windows.push({ ids, counts });
       ids = [bos];
       counts = [false];
     }

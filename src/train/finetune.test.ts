@@ -278,3 +278,45 @@ test("mistakes are said in one sentence before training", async () => {
     });
   }
 });
+
+const skipWithoutGpu = process.env.VK_ICD_FILENAMES
+  ? false
+  : "set VK_ICD_FILENAMES to SwiftShader's vk_swiftshader_icd.json";
+test("training on webgpu has the CPU's losses, whole and block by block", { skip: skipWithoutGpu }, async () => {
+  const notices: string[] = [];
+  const onNotice = (line: string) => notices.push(line);
+  const short = { ...common, method: "masked", maxSteps: 2, learningRate: 1e-3, evaluations: 1, onNotice } as const;
+  const onCpu = (await finetune(pruned, short)).training;
+  const onGpu = (await finetune(pruned, { ...short, device: "webgpu" })).training;
+  for (const [index, { loss = 0, heldOut = 0 }] of onGpu.curve.entries()) {
+    const other = onCpu.curve[index]!;
+    const apart = Math.max(Math.abs(loss - (other.loss ?? 0)), Math.abs(heldOut - (other.heldOut ?? 0)));
+    // Adam makes whole steps of gradients that are rounding alone.
+    assert.ok(apart < (index < 2 ? 1e-3 : 1e-2), `step ${index}: ${apart}`);
+  }
+  const blocks = { ...common, teacher: dense, method: "blocks", windows: 2, epochs: 1, onNotice } as const;
+  const fitted = (await recover(pruned, { ...blocks, device: "webgpu" })).blocks!;
+  for (const [index, { after }] of (await recover(pruned, blocks)).blocks!.entries()) {
+    assert.ok(
+      Math.abs(fitted[index]!.after - after) < 1e-3 * after,
+      `block ${index}: ${fitted[index]!.after}, ${after}`,
+    );
+  }
+  assert.deepEqual(
+    notices.filter((line) => line.includes("CPU")),
+    [],
+  );
+});
+
+test("without its device training says so once and ends as on the CPU", async () => {
+  const device = process.platform === "darwin" ? "dml" : "coreml";
+  const notices: string[] = [];
+  const options = { ...common, method: "norms", maxSteps: 1, evaluations: 1 } as const;
+  const seen = await finetune(pruned, { ...options, device, onNotice: (line) => notices.push(line) });
+  assert.equal(await seen.digest(), await (await finetune(pruned, options)).digest());
+  assert.match(
+    notices.join("\n"),
+    new RegExp(`^training on the CPU: device is not there: ${device}: not on [^\n]*$`, "m"),
+  );
+  await assert.rejects(finetune(pruned, { ...options, device: "npu" as "cpu" }), /^PrunelabError: unknown device: npu/);
+});

@@ -8,6 +8,8 @@ import { embeddingName, headName, weightOffset } from "../checkpoint/tensor-name
 import { PrunelabError } from "../errors.ts";
 import { cacheFolder } from "../hub/cache-folder.ts";
 import { loadTokenizer } from "../model/tokenizer.ts";
+import { availableDevice } from "../onnx/available-device.ts";
+import type { Device } from "../onnx/session.ts";
 import { listener, notice } from "../progress.ts";
 import { type Adapter, applyAdapter } from "./adapter.ts";
 import type { LoraConfig } from "./block.ts";
@@ -34,6 +36,8 @@ export interface FinetuneOptions extends TrainingDataOptions, Omit<LoopOptions, 
   readonly prompt?: { readonly tokens?: number; readonly text?: string };
   /** Such as `"2:4"`: training starts only if the weights have this pattern. */
   readonly pattern?: string;
+  /** Where the graphs run, through ONNX Runtime: `"cpu"` (the default), `"webgpu"`, `"cuda"`, `"dml"` or `"coreml"`; the optimizer stays on the CPU. If the device cannot be opened, the CPU takes over. */
+  readonly device?: Device;
   /** Keeps the run's state, to go on with; in the cache unless given. */
   readonly folder?: string;
 }
@@ -69,13 +73,15 @@ export async function finetune(model: Checkpoint, given: FinetuneOptions): Promi
   if (teacher) await checkTeacher(model, teacher);
   const data = await loadTrainingData(model, options);
   const parts = await partsOf(model, options, lora);
-  const key = await keyOf(model, options, loop, lora, data.digest);
+  const device = await availableDevice(options.device ?? "cpu", "training", options.onNotice);
+  const key = await keyOf(model, { ...options, device }, loop, lora, data.digest);
   const folder = options.folder ?? join(cacheFolder("training"), key);
   const micro = loop.microBatchSize ?? Math.floor(1024 / data.tokens);
   const network = await openNetwork(model, data.tokens, parts, {
     accumulates: (loop.batchSize ?? 2) > Math.max(1, micro),
+    device,
   });
-  const teaching = teacher && (await openTeacher(teacher, data.tokens, network.embeddings));
+  const teaching = teacher && (await openTeacher(teacher, data.tokens, { embeddings: network.embeddings, device }));
   try {
     const teach = teaching?.teach;
     const training = await trainNetwork(network, data, { folder, key, teach }, loop);
@@ -146,7 +152,7 @@ export async function checkTeacher(model: Checkpoint, teacher: Checkpoint): Prom
 
 async function keyOf(
   model: Checkpoint,
-  { method, prompt, teacher, positions, seed }: FinetuneOptions,
+  { method, prompt, teacher, positions, seed, device }: FinetuneOptions,
   loop: LoopOptions,
   lora: LoraConfig,
   data: string,
@@ -187,6 +193,7 @@ async function keyOf(
     minutes,
     distillation,
     evaluations,
+    device,
   ];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
 }

@@ -93,9 +93,11 @@ const sameShape: Readonly<Record<string, Rule>> = {
   /** y = x̂ ∘ w with x̂ = x r: dx = r (g∘w − x̂ mean(g∘w∘x̂)), dw = Σ g∘x̂. */
   SimplifiedLayerNormalization: ({ graph, node, g, wants }) => {
     const [x, weight] = node.inputs as [Value, Value];
-    // The operator's second output is the reciprocal root r.
-    node.outputs[1] ??= `${node.outputs[0]}_reciprocal`;
-    const r = node.outputs[1];
+    // The operator's second output would be r, but WebGPU's holds something else.
+    const { epsilon } = node.attributes as { readonly epsilon: { readonly float: number } };
+    const squares = graph.op("ReduceMean", [graph.op("Mul", [x, x]), graph.constant("int64", [-1])]);
+    const root = graph.op("Sqrt", [graph.op("Add", [squares, graph.float(epsilon.float)])]);
+    const r = graph.op("Reciprocal", [root]);
     const normed = graph.op("Mul", [x, r]);
     const scaled = graph.op("Mul", [g, weight]);
     const dx = () => {

@@ -8,7 +8,7 @@
 import type { ModelConfig } from "../checkpoint/config.ts";
 import { addNorm } from "../model/decoder.ts";
 import { GraphBuilder, type Value } from "../onnx/graph.ts";
-import { type Feeds, float32, type Outputs, openSession, type Session } from "../onnx/session.ts";
+import { type Device, type Feeds, float32, type Outputs, openSession, type Session } from "../onnx/session.ts";
 import { addGradients } from "./gradients.ts";
 
 /** Hidden states `[rows, hidden]` before the last norm, at the positions that count. */
@@ -39,12 +39,12 @@ export function openTrainingHead(
   config: ModelConfig,
   head: Float32Array,
   norm: Float32Array,
-  { trainsNorm = false }: { readonly trainsNorm?: boolean } = {},
+  { trainsNorm = false, device = "cpu" }: { readonly trainsNorm?: boolean; readonly device?: Device } = {},
 ): TrainingHead {
   const { hidden_size: size } = config;
   const opened = new Map<string, Promise<Session>>();
   const sessionOf = (name: string, graph: () => Uint8Array) => {
-    const session = opened.get(name) ?? openSession(graph());
+    const session = opened.get(name) ?? openSession(graph(), { device });
     opened.set(name, session);
     return session;
   };

@@ -6,7 +6,7 @@ import { blockTensors, embeddingName, headName, weightOffset } from "../checkpoi
 import { PrunelabError } from "../errors.ts";
 import { embeddingScale, windowOf } from "../model/decoder.ts";
 import { type BlockWeights, causalMask, readBlock } from "../model/run-block.ts";
-import { type Feeds, float32, int64, type Outputs, openSession, type Session } from "../onnx/session.ts";
+import { type Device, type Feeds, float32, int64, type Outputs, openSession, type Session } from "../onnx/session.ts";
 import {
   type BlockTraining,
   buildBlockTraining,
@@ -99,7 +99,11 @@ export async function openNetwork(
   checkpoint: Checkpoint,
   tokens: number,
   parts?: TrainedParts,
-  { accumulates = false, embeddings }: { readonly accumulates?: boolean; readonly embeddings?: Embeddings } = {},
+  {
+    accumulates = false,
+    embeddings,
+    device = "cpu",
+  }: { readonly accumulates?: boolean; readonly embeddings?: Embeddings; readonly device?: Device } = {},
 ): Promise<Network> {
   const { config } = checkpoint;
   if (config.final_logit_softcapping !== null) {
@@ -144,11 +148,14 @@ export async function openNetwork(
     names.push([own.name]);
     if (!prompt) norm = outside.parameters[0]!.values;
   }
-  const head: TrainingHead = openTrainingHead(config, headWeight, norm, { trainsNorm: parts?.method === "norms" });
+  const head: TrainingHead = openTrainingHead(config, headWeight, norm, {
+    trainsNorm: parts?.method === "norms",
+    device,
+  });
 
   const opened = new Map<LayerType, Promise<Graphs>>();
   const graphsOf = (type: LayerType) => {
-    const graphs = opened.get(type) ?? openGraphs(config, type, length, training);
+    const graphs = opened.get(type) ?? openGraphs(config, type, length, training, device);
     opened.set(type, graphs);
     return graphs;
   };
@@ -375,7 +382,8 @@ async function openGraphs(
   type: LayerType,
   tokens: number,
   training: BlockTraining,
+  device: Device,
 ): Promise<Graphs> {
   const { forward, backward, saved } = buildBlockTraining(config, type, tokens, training);
-  return { forward: await openSession(forward), backward: await openSession(backward), saved };
+  return { forward: await openSession(forward, { device }), backward: await openSession(backward, { device }), saved };
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { PrunelabError } from "../errors.ts";
 import { cacheFolder } from "../hub/cache-folder.ts";
+import { availableDevice } from "../onnx/available-device.ts";
 import { type BlockReport, recoverBlocks, runKey } from "./block-recovery.ts";
 import { loadTrainingData } from "./data.ts";
 import { type FinetuneOptions, finetune, heard, overlay } from "./finetune.ts";
@@ -61,7 +62,8 @@ export async function recover(pruned: Checkpoint, given: RecoverOptions): Promis
   checkShapes(pruned, teacher);
   // In little time many windows would leave none to train: each goes through four times beside the steps.
   const windows = Math.min(64, Math.max(8, Math.round(4 * (options.minutes ?? 16))));
-  const data = await loadTrainingData(pruned, { windows, heldOut: 0, ...options, tokens });
+  const data = await loadTrainingData(pruned, { windows, heldOut: 0, completionOnlyLoss: false, ...options, tokens });
+  const device = await availableDevice(options.device ?? "cpu", "training", options.onNotice);
   const key = runKey([
     3,
     await pruned.digest(),
@@ -70,13 +72,14 @@ export async function recover(pruned: Checkpoint, given: RecoverOptions): Promis
     loop.learningRate,
     options.epochs,
     options.minutes,
+    device,
   ]);
   const folder = options.folder ?? join(cacheFolder("training"), key);
   const { values, blocks, stopped } = await recoverBlocks(
     pruned,
     teacher,
     data.windows.map(({ ids }) => ids),
-    { ...loop, epochs: options.epochs ?? 2, folder, key },
+    { ...loop, epochs: options.epochs ?? 2, device, folder, key },
   );
   if (stopped === "finished") await removeBlocks(folder, blocks.length);
   else

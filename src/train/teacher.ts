@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { PrunelabError } from "../errors.ts";
 import { cacheFolder, labelEntry } from "../hub/cache-folder.ts";
+import type { Device } from "../onnx/session.ts";
 import { type Batch, type Network, openNetwork, type TeacherTargets } from "./network.ts";
 import { type FileTensor, readTensorFile, writeTensorFile } from "./tensor-file.ts";
 
@@ -20,12 +21,12 @@ const version = 1;
 /**
  * Opens the teacher's network when a batch is met that the cache does not know.
  *
- * @param embeddings The student's, which are the teacher's too.
+ * @param options.embeddings The student's, which are the teacher's too.
  */
 export async function openTeacher(
   checkpoint: Checkpoint,
   tokens: number,
-  embeddings: Network["embeddings"],
+  { embeddings, device }: { readonly embeddings: Network["embeddings"]; readonly device: Device },
 ): Promise<Teacher> {
   const digest = await checkpoint.digest();
   const folder = join(cacheFolder("teachers"), digest.slice(0, 32));
@@ -37,7 +38,7 @@ export async function openTeacher(
       const path = join(folder, `${key.digest("hex").slice(0, 32)}.safetensors`);
       const kept = await readTargets(path, places.length, checkpoint.config.hidden_size);
       if (kept) return kept;
-      network ??= openNetwork(checkpoint, tokens, undefined, { embeddings });
+      network ??= openNetwork(checkpoint, tokens, undefined, { embeddings, device });
       const targets = await (await network).teach(batch);
       const { expected, negativeEntropy } = targets;
       const rows = places.length;
