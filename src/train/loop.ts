@@ -142,7 +142,11 @@ export async function trainNetwork(
     const now: State = { step, curve, best, bestStep, seconds: secondsNow(), optimizerSeconds };
     await writeTensorFile(stateFile, tensorsOf(network, "all"), { ...now });
   };
-  if (step === 0 && curve.length === 0) tell({ step: 0, heldOut: await measure() });
+  let measureSeconds = 0;
+  if (step === 0 && curve.length === 0) {
+    tell({ step: 0, heldOut: await measure() });
+    measureSeconds = (performance.now() - started) / 1000;
+  }
   if (run?.key === undefined)
     await writeFileAtomic(runFile, JSON.stringify({ key, ...(options.minutes === undefined && { steps: planned }) }));
 
@@ -187,7 +191,9 @@ export async function trainNetwork(
       const left = options.minutes! * 60 - secondsNow();
       if (left <= 0 || (step > 1 && (step === 3 || planned <= 3))) {
         const seconds = (performance.now() - measuredFrom) / 1000 / Math.max(1, step - 1);
-        planned = left <= 0 ? step : Math.min(planned, Math.floor(left / seconds) + step);
+        // The state is larger than the weights alone, which the first measure kept.
+        const besideSteps = 2 * evaluations * measureSeconds;
+        planned = left <= 0 ? step : Math.min(planned, Math.max(0, Math.floor((left - besideSteps) / seconds)) + step);
         await writeFileAtomic(runFile, JSON.stringify({ key, steps: planned }));
         hasPlan = true;
       }
