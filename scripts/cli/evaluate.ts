@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { prepareFolder } from "../../src/base/atomic.ts";
 import { duration } from "../../src/base/duration.ts";
+import { PrunelabError } from "../../src/errors.ts";
 import { defaultModel } from "../../src/hub/open-checkpoint.ts";
 import {
   applyAdapter,
@@ -14,6 +15,7 @@ import {
 import { type Device, deviceNames } from "../../src/onnx/session.ts";
 import { allGroups, allTasks, findTasks } from "../../src/tasks/find-tasks.ts";
 import { checkSelection, defaultSeed } from "../../src/tasks/load-documents.ts";
+import type { Task } from "../../src/tasks/output-types/output-types.ts";
 import { type Command, defineCommand, flag, value } from "./command.ts";
 import { oneOf, parseLimit, parseWhole, wholeFrom } from "./options.ts";
 import { terminalProgress } from "./progress.ts";
@@ -48,6 +50,10 @@ export const evaluate: Command = defineCommand({
     }),
     output: value("--output <folder>", "for results_*.json and samples_*.jsonl", { default: join("data", "results") }),
     adapter: value("--adapter <folder>", "a LoRA adapter or a prompt, of this package or of peft, to put on the model"),
+    untilDecidedAgainst: value(
+      "--until-decided-against <model>",
+      "stop a multiple-choice task once it is decided which of the two is right more often",
+    ),
     fresh: flag("--fresh", "score anew what an earlier run has scored"),
   },
   json: "a row for each metric of each task and group",
@@ -55,14 +61,18 @@ export const evaluate: Command = defineCommand({
     ["--limit 200", "HellaSwag's first 200 documents; two minutes on 16 cores"],
     ["--model gemma-3-270m-wanda --tasks hellaswag,arc_easy --limit 200", "a pruned model's folder"],
     ["--tasks mmlu --num-fewshot 5 --samples 50", "5-shot, 50 random documents of each subject"],
+    ["--model gemma-3-270m-wanda --until-decided-against gemma-3-270m", "only as many documents as it takes"],
     ["--tasks list", "every task and group"],
   ],
   notes: `The benchmarks' files are looked for in the folder PRUNELAB_DATA, then on the Hugging Face Hub; without both, small demo tasks are
-scored. Answers are kept in the cache by the digest of the weights, so a second run is quick.`,
+scored. Answers are kept in the cache by the digest of the weights, so a second run is quick. The model
+of --until-decided-against is asked every document, by the same options and without the adapter, unless the cache has its answers; results are
+written of --model alone.`,
   resumes: true,
-  run: async ({ model: name, tasks: list, device, output, multiturn, systemInstruction, adapter, ...rest }) => {
+  run: async ({ model: name, tasks: list, device, output, multiturn, systemInstruction, adapter, ...given }) => {
     if (list === "list") return { text: taskNames.join("\n"), json: taskNames };
     const tasks = list.split(",").map((task) => task.trim());
+    const { untilDecidedAgainst: other, ...rest } = given;
     const options = {
       ...rest,
       samples: rest.samples ?? null,
@@ -70,20 +80,33 @@ scored. Answers are kept in the cache by the digest of the weights, so a second 
       ...(systemInstruction && { systemInstruction }),
     };
     // Mistakes should not cost a download first.
-    findTasks(tasks);
+    const found = findTasks(tasks);
     checkSelection(options);
+    if (other !== undefined) refuseUndecidable(found.tasks, { name, other, adapter });
     await prepareFolder(output);
     const { onProgress, note, finish } = terminalProgress();
     const base = await openCheckpoint(name, { onProgress, onNotice: note });
     const checkpoint = adapter === undefined ? base : await applyAdapter(base, adapter);
-    const evaluation = await evaluateCheckpoint(checkpoint, tasks, { ...options, device, onProgress });
+    const common = { ...options, device, onProgress };
+    // What the cache has of the other model costs nothing; --fresh is about the model that is scored.
+    const against =
+      other === undefined
+        ? undefined
+        : await evaluateCheckpoint(await openCheckpoint(other, { onProgress, onNotice: note }), tasks, {
+            ...common,
+            fresh: false,
+          });
+    const evaluation = await evaluateCheckpoint(checkpoint, tasks, {
+      ...common,
+      ...(against && { until: "decided", against }),
+    });
     finish();
     const { results } = await writeResults(evaluation, output);
     const { reusedAnswers, seconds } = evaluation;
     const reused = reusedAnswers > 0 ? `, ${reusedAnswers} answers from an earlier run` : "";
     const end = `${duration(seconds)}${reused}; ${results}`;
     return {
-      text: [String(evaluation), ...remarks(evaluation), end].join("\n"),
+      text: [String(evaluation), ...remarks(evaluation), ...decisions(evaluation), end].join("\n"),
       json: scoreRows(evaluation),
     };
   },
@@ -102,4 +125,30 @@ export function remarks({ tasks, limit, sampled }: Evaluation): string[] {
       ? [`${task}: lm-eval's own examples are not available, these are from ${examples.source.where}`]
       : []),
   ]);
+}
+
+function refuseUndecidable(
+  tasks: readonly Task[],
+  { name, other, adapter }: { name: string; other: string; adapter: string | undefined },
+): void {
+  if (name === other && adapter === undefined) {
+    throw new PrunelabError(
+      `invalid --until-decided-against; it is --model itself, which no document tells apart: ${other}; name another model`,
+    );
+  }
+  if (!tasks.some(({ outputType }) => outputType === "multiple_choice")) {
+    throw new PrunelabError(
+      `invalid --until-decided-against; none of the tasks is of multiple choice: ${tasks.map(({ task }) => task).join(", ")}; choose one that is, or leave the option out`,
+    );
+  }
+}
+
+/** Of each task that could be stopped: what was decided, and the documents that this saved. */
+function decisions({ tasks }: Evaluation): string[] {
+  return tasks.flatMap(({ task: { task }, samples, decision }) => {
+    if (!decision) return [];
+    const { against, limit, saved, verdict } = decision;
+    const outcome = verdict === "open" ? "undecided" : `a ${verdict}`;
+    return [`${task}: ${outcome} against ${against} after ${samples.length} of ${limit} documents, ${saved} saved`];
+  });
 }

@@ -78,6 +78,14 @@ test("every mistake in the options is reported before a model is opened", () => 
     [["evaluate", "--device", "tpu"], /^invalid --device; choose one of cpu, webgpu, cuda, .*: tpu$/],
     [["evaluate", "--tasks", "hellaswagg"], /hellaswagg/],
     [["evaluate", "--limit", "5", "--samples", "5"], /^limit and samples exclude each other/],
+    [
+      ["evaluate", "--until-decided-against", "/no/such/model"],
+      /^invalid --until-decided-against; it is --model itself, .*: \/no\/such\/model; name another model$/,
+    ],
+    [
+      ["evaluate", "--until-decided-against", "x", "--tasks", "wikitext"],
+      /^invalid --until-decided-against; none of the tasks is of multiple choice: wikitext; choose one/,
+    ],
     [["evaluate", "--output", "/proc/x/y"], /^cannot write \/proc\/x\/y: the folder is not there and cannot be made/],
   ] as const) {
     const { code, out, err } = prunelab(args[0], ...model, ...args.slice(1));
@@ -96,6 +104,22 @@ test("evaluate prints a table or JSON, and says where fewer documents are availa
   const json = prunelab(...args, "--json");
   const rows = JSON.parse(json.out);
   assert.deepEqual([rows[0].task, rows[0].metric], ["hellaswag", "acc"]);
+});
+
+test("evaluate says of each task what was decided against another model, and how many documents that saved", () => {
+  const pruned = join(folder, "pruned");
+  const model = resolve("data/tiny-gemma3");
+  const made = prunelab("prune", "--model", model, "--sparsity", "0.5", "--output", pruned);
+  assert.equal(made.code, 0, made.err);
+  const output = ["--output", join(folder, "decided")];
+  const { code, out, err } = prunelab("evaluate", "--model", pruned, "--until-decided-against", model, ...output);
+  assert.equal(code, 0, err);
+  const said = /^hellaswag: (undecided|a loss|a gain) against \S+ after (\d+) of (\d+) documents, (\d+) saved$/m.exec(
+    out,
+  );
+  assert.ok(said, out);
+  const [asked, limit, saved] = said.slice(2).map(Number);
+  assert.equal(asked! + saved!, limit);
 });
 
 test("completion scripts know every command and option", () => {
