@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type KernelClient, startKernel } from "../../kernel/protocol/client.ts";
+import { type SoakKind, soakKinds } from "../../kernel/server/soak-kinds.ts";
 import { explainErrors } from "../cli/explain-error.ts";
 import { parseWhole } from "../cli/options.ts";
 
@@ -12,25 +13,6 @@ const help = `usage: npm run soak:kernel -- [options]
 Runs cells that declare, redeclare, import, print, show, throw, fail their check, reject, end late and are stopped, and after every hundred of them asks for
 what the first cell made and prints the memory of the kernel's processes.`;
 
-/** Each with the outcome it must have. */
-const KINDS: readonly [(i: number) => string, "ok" | "error"][] = [
-  [(i) => `let x${i % 50} = ${i}; kept.count++`, "ok"],
-  [(i) => `const text = "cell ${i}".repeat(100); console.log(text.length); kept.count++`, "ok"],
-  [(i) => `class Shape { n = ${i} } const shape = new Shape(); kept.count++; shape`, "ok"],
-  [(i) => `function f(a: number) { return a + ${i} } kept.count++; f(1)`, "ok"],
-  [() => `import { join } from "node:path"; kept.count++; join("a", "b")`, "ok"],
-  [() => "const values = await Promise.all([1, 2, 3].map(async (n) => n * 2)); kept.count++; values", "ok"],
-  [() => "for (let i = 0; i < 200; i++) console.log('line', i); kept.count++", "ok"],
-  [() => `display({ "text/html": "<b>" + "x".repeat(1000) + "</b>" }); kept.count++`, "ok"],
-  [() => "const big = new Float64Array(200_000).fill(1); kept.count++; big.length", "ok"],
-  [(i) => `kept.count++; throw new Error("wanted ${i}")`, "error"],
-  [() => "const wrong: string = 1; kept.count++", "error"],
-  [() => "kept.count++; Promise.reject(new Error('rejected')); await new Promise((go) => setTimeout(go, 5))", "error"],
-  [() => "kept.count++; process.nextTick(() => { throw new Error('tick') })", "error"],
-  [() => "kept.count++; setTimeout(() => kept.late++, 1); await new Promise((go) => setTimeout(go, 5))", "ok"],
-];
-/** It never reaches the count. */
-const FAILS_ITS_CHECK = 10;
 const STOPPED_EVERY = 100;
 const MB = 2 ** 20;
 
@@ -48,10 +30,10 @@ async function soak(cells: number): Promise<void> {
   try {
     await expect(kernel, "const kept = { count: 0, late: 0, name: 'first' }", "ok");
     for (let i = 0; i < cells; i++) {
-      const [source, outcome] = KINDS[i % KINDS.length] as (typeof KINDS)[number];
+      const { source, outcome, counts, isLate } = soakKinds[i % soakKinds.length] as SoakKind;
       await expect(kernel, source(i), outcome);
-      if (i % KINDS.length !== FAILS_ITS_CHECK) counted++;
-      if (i % KINDS.length === KINDS.length - 1) late++;
+      counted += Number(counts);
+      late += Number(isLate);
       if ((i + 1) % STOPPED_EVERY > 0) continue;
       await stop(kernel);
       const { messages } = await kernel.execute("[kept.count, kept.late, kept.name].join(' ')");
