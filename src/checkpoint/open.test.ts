@@ -160,6 +160,20 @@ test("what is not a checkpoint at all", async () => {
   await assertRefused(openCheckpointFile(join(scratch, "none")), /none: there is no such file; check the path/);
 });
 
+test("a folder whose only model is a GGUF file opens as that file; of several one must be named", async () => {
+  const folder = join(scratch, "gguf-alone");
+  await mkdir(folder);
+  await cp(join(tinyModel, "model.gguf"), join(folder, "tiny-F16.gguf"));
+  const [alone, file] = [await openCheckpointFile(folder), await openCheckpointFile(join(tinyModel, "model.gguf"))];
+  assert.equal(await alone.digest(), await file.digest());
+  assert.deepEqual(await alone.read("model.norm.weight"), await file.read("model.norm.weight"));
+  await cp(join(folder, "tiny-F16.gguf"), join(folder, "tiny-Q8_0.gguf"));
+  await assertRefused(
+    openCheckpointFile(folder),
+    /several models in one folder: .*: tiny-F16\.gguf, tiny-Q8_0\.gguf; give the path of one of them/,
+  );
+});
+
 test("an infinite weight or NaN is told by name when it is read, and the rest can be read", async () => {
   for (const bits of [0x7fc0, 0xff80]) {
     const poison = (t: Tensor) => {

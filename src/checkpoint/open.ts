@@ -58,7 +58,7 @@ const keepNothing: Keep = async (_, { make }) => await make();
 
 /**
  * Opens a checkpoint of a supported family (families.ts): a Hugging Face folder (`config.json` with `model.safetensors`, or shards and their index),
- * a `.safetensors` file with `config.json` beside it, or a `.gguf` file. The format is told by the content.
+ * a `.safetensors` file with `config.json` beside it, a `.gguf` file, or a folder whose only model is one. The format is told by the content.
  *
  * The header is read and checked against the config, tensor by tensor; weights are read when asked for, and a file that
  * changes in between is noticed. Nothing stays open.
@@ -148,9 +148,15 @@ async function openFormat(path: string, options: OpenOptions): Promise<Opened> {
         `not a whole model: ${path}: it holds an adapter; give its base model, with --adapter or applyAdapter for this folder`,
       );
     }
-    const pickled = (await readdir(path)).find((name) =>
-      /^pytorch_model.*\.bin(\.index\.json)?$|\.(pt|pth|ckpt)$/.test(name),
-    );
+    const names = await readdir(path);
+    const ggufs = names.filter((name) => name.endsWith(".gguf")).sort();
+    if (ggufs.length === 1) return openFormat(join(path, ggufs[0]!), options);
+    if (ggufs.length > 1) {
+      throw new PrunelabError(
+        `several models in one folder: ${path}: ${ggufs.slice(0, 4).join(", ")}${ggufs.length > 4 ? ", …" : ""}; give the path of one of them`,
+      );
+    }
+    const pickled = names.find((name) => /^pytorch_model.*\.bin(\.index\.json)?$|\.(pt|pth|ckpt)$/.test(name));
     throw new PrunelabError(
       pickled === undefined
         ? `not a checkpoint: ${path}: it holds no model.safetensors; give a Hugging Face folder, a .safetensors or a .gguf file`
