@@ -79,6 +79,8 @@ interface Definition<O extends Record<string, OptionOf<unknown>>> {
   readonly notes?: string;
   /** A run that was stopped by Ctrl-C goes on where it was. */
   readonly resumes?: boolean;
+  /** Exit code of a mistake in the words, where an engine reads it; a person's shell gets 2. */
+  readonly mistakeCode?: number;
   readonly run: (
     values: { [K in keyof O]: O[K] extends OptionOf<infer T> ? T : never },
     operands: readonly string[],
@@ -134,7 +136,8 @@ export async function parse(program: Commander, args: readonly string[]): Promis
     // Help and version end this way too.
     if (error.exitCode === 0) return;
     const message = error.message.replace(/^error: /, "").replace(/\n\(Did you mean (.*)\?\)$/, "; did you mean $1?");
-    throw new UsageError(message);
+    const mistake = new UsageError(message);
+    throw error.exitCode > 1 ? Object.assign(mistake, { exitCode: error.exitCode }) : mistake;
   }
 }
 
@@ -149,13 +152,18 @@ export function quietCommander(name: string): Commander {
 
 /** `words` is what comes after `prunelab`, if that is more than the command's own name. */
 export function toCommander(name: string, summary: string, command: Command, words: string = name): Commander {
-  const { usage = "[options]", description, operands, options, json, examples, notes, resumes } = command;
+  const { usage = "[options]", description, operands, options, json, examples, notes, resumes, mistakeCode } = command;
   const commander = quietCommander(name).summary(summary).usage(usage).description(unwrap(description));
   if (operands) commander.argument(operands === "one" ? "[operand]" : "[operands...]");
   commander.configureHelp({ ...commander.configureHelp(), visibleArguments: () => [] });
+  const fail = (error: Error): never => {
+    const isMistake = mistakeCode !== undefined && (error as { exitCode?: number }).exitCode !== 0;
+    throw isMistake ? Object.assign(error, { exitCode: mistakeCode }) : error;
+  };
+  commander.exitOverride(fail);
   const attributes = new Map<string, string>();
   for (const [key, option] of Object.entries(options)) {
-    const { attribute, made } = toCommanderOptions(option);
+    const { attribute, made } = toCommanderOptions(option, fail);
     attributes.set(key, attribute);
     for (const each of made) commander.addOption(each);
   }
@@ -199,7 +207,10 @@ export function exampleLine(words: string, rest: string): string {
 }
 
 /** One option of commander's, or two for `--x` with `--no-x` beside it (`--x, --no-x`). */
-function toCommanderOptions(option: OptionOf<unknown>): { attribute: string; made: Option[] } {
+function toCommanderOptions(
+  option: OptionOf<unknown>,
+  fail: (error: Error) => never,
+): { attribute: string; made: Option[] } {
   const [first, second] = /^(--[a-z-]+), (--no-[a-z-]+)$/.exec(option.flags)?.slice(1) ?? [option.flags];
   const made = [
     new Option(first ?? "", option.help),
@@ -212,8 +223,13 @@ function toCommanderOptions(option: OptionOf<unknown>): { attribute: string; mad
   if (!isFlag) {
     const parse = option.parse ?? ((text: string) => text);
     main.argParser<unknown>((text, before) => {
-      if (/^--[a-z]/.test(text)) throw new UsageError(`missing value of ${name}: the next word is ${text}`);
-      const parsed = parse(text, name);
+      if (/^--[a-z]/.test(text)) fail(new UsageError(`missing value of ${name}: the next word is ${text}`));
+      let parsed: unknown;
+      try {
+        parsed = parse(text, name);
+      } catch (error) {
+        fail(error as Error);
+      }
       return option.many ? [...((before as unknown[] | undefined) ?? []), parsed] : parsed;
     });
     if (option.default !== undefined) main.default(parse(option.default, name), option.default);

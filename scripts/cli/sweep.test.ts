@@ -97,6 +97,8 @@ it("gives each engine its exit code: 0 done, 64 never again", () => {
     [[plan, "--id", "u0"], /no such unit in the plan: u0/],
     [[join(folder, "absent.jsonl"), "--index", "0"], /cannot read .*absent\.jsonl/],
     [[], /missing plan/],
+    [[plan, "--index", "x"], /--index.*x/],
+    [[plan, "--indx", "0"], /unknown option '--indx'; did you mean --index\?/],
   ];
   for (const [words, expected] of cases) {
     const { status, stderr } = sweep("unit", ...words, "--output", alone);

@@ -80,6 +80,7 @@ Exit codes: 0 done, or done before; 75 try again; 64 never again, the plan has t
     ["plan.jsonl --index 3 --output study", "the fourth unit"],
     ["SLURM_ARRAY_TASK_ID=3 prunelab sweep unit plan.jsonl", "the same, as Slurm starts it"],
   ],
+  mistakeCode: 64,
   run: async (values, operands) => {
     // The engine reads the exit code: a mistake in the words is one that another try does not fix.
     const chosen = await chooseUnits(values, operands).catch((error: unknown) => {

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { PrunelabError } from "../errors.ts";
-import { cacheFolder, labelEntry } from "../hub/cache-folder.ts";
+import { sharedFolder } from "../hub/cached.ts";
 import type { Device } from "../onnx/session.ts";
 import { type Batch, type Network, openNetwork, type TeacherTargets } from "./network.ts";
 import { type FileTensor, readTensorFile, writeTensorFile } from "./tensor-file.ts";
@@ -14,9 +14,6 @@ export interface Teacher {
   teach(batch: Batch): Promise<TeacherTargets>;
   release(): Promise<void>;
 }
-
-/** To be raised when our code gives other targets. */
-const version = 1;
 
 /**
  * Opens the teacher's network when a batch is met that the cache does not know.
@@ -28,13 +25,12 @@ export async function openTeacher(
   tokens: number,
   { embeddings, device }: { readonly embeddings: Network["embeddings"]; readonly device: Device },
 ): Promise<Teacher> {
-  const digest = await checkpoint.digest();
-  const folder = join(cacheFolder("teachers"), digest.slice(0, 32));
+  const folder = await sharedFolder("teachers", checkpoint.name, [await checkpoint.digest()]);
   let network: Promise<Network> | undefined;
   return {
     async teach(batch) {
       const places = batch.scored.map(({ window, position }) => [window, position]);
-      const key = createHash("sha256").update(JSON.stringify([version, batch.windows, places]));
+      const key = createHash("sha256").update(JSON.stringify([batch.windows, places]));
       const path = join(folder, `${key.digest("hex").slice(0, 32)}.safetensors`);
       const kept = await readTargets(path, places.length, checkpoint.config.hidden_size);
       if (kept) return kept;
@@ -47,7 +43,6 @@ export async function openTeacher(
         ["negative_entropy", { shape: [rows], data: negativeEntropy }],
       ];
       await writeTensorFile(path, new Map(tensors));
-      await labelEntry(folder, checkpoint.name);
       return targets;
     },
     async release() {
