@@ -1,4 +1,5 @@
 /** The files beside a model's weights: config, tokenizer and chat template, as transformers reads them. */
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic.ts";
 import { readJsonObject } from "../base/json.ts";
@@ -25,8 +26,8 @@ export async function writeModelFiles(
   const graphs = kept?.model_digest === (await checkpoint.digest()) ? kept : undefined;
   const config = {
     ...configJson(checkpoint.config),
-    ...fields,
     ...(graphs !== undefined && { "transformers.js_config": graphs }),
+    ...fields,
   };
   const pieces = await sentencePieceModel(checkpoint);
   const template = tokenizerConfig.chat_template;
@@ -39,7 +40,9 @@ export async function writeModelFiles(
     "config.json": pretty(config),
   };
   for (const [name, content] of Object.entries(files)) {
-    if (content !== undefined) await writeFileAtomic(join(folder, name), content);
+    // One that another model left here would count as this one's.
+    if (content === undefined) await rm(join(folder, name), { force: true });
+    else await writeFileAtomic(join(folder, name), content);
   }
 }
 

@@ -1,10 +1,9 @@
 /** The files around the graphs in a folder for transformers.js: config and tokenizer, which all forms of one model share. */
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic } from "../base/atomic.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { configJson } from "../checkpoint/config.ts";
 import { PrunelabError } from "../errors.ts";
+import { writeModelFiles } from "./model-files.ts";
 
 /** By transformers.js' name of the dtype, what it puts after `model` in the graph's file name; the first that is there is the default. */
 export const suffixes = { fp32: "", q8: "_quantized", q4: "_q4", fp16: "_fp16", q4f16: "_q4f16" } as const;
@@ -43,17 +42,10 @@ function digestIn(config: string): unknown {
   }
 }
 
-/** Writes `config.json`, `generation_config.json`, `tokenizer.json` and `tokenizer_config.json` for the graphs that are there. */
+/** Writes the files around the graphs that are there. */
 export async function writeTexts(checkpoint: Checkpoint, folder: string): Promise<void> {
-  const { tokenizer, tokenizerConfig } = await checkpoint.tokenizer();
   const dtypes = await dtypesIn(folder);
-  const json = (name: string, value: unknown) =>
-    writeFileAtomic(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
-  await json("tokenizer_config.json", tokenizerConfig);
-  await json("tokenizer.json", tokenizer);
-  await json("generation_config.json", await checkpoint.generationConfig());
-  await json("config.json", {
-    ...configJson(checkpoint.config),
+  await writeModelFiles(checkpoint, folder, {
     "transformers.js_config": {
       dtype: dtypes[0],
       ...(dtypes.includes("q8") && { device_config: { wasm: { dtype: "q8" } } }),
