@@ -11,35 +11,44 @@ export interface CardTableRow {
   readonly dense: number;
   readonly pruned: number;
   readonly change: number;
-  readonly card: CardRow;
+  /** What the card says; it has no pooled share. */
+  readonly card?: CardRow;
 }
 
-/** One row for each task of the card that both models were scored on, and the plain mean of the MMLU subjects where all five were. */
+/**
+ * One row for each task of the card that both models were scored on. Where all five MMLU subjects were, two rows before them: their plain mean, which is
+ * the card's average, and the share of all their documents together, which is lm-eval's.
+ */
 export function compareWithCard(dense: Evaluation, pruned: Evaluation): CardTableRow[] {
   const rows = sweelolCard.flatMap((card) => {
     const before = accuracy(dense, card.task);
     const after = accuracy(pruned, card.task);
     return before && after ? [row(card, before.n, before.value, after.value)] : [];
   });
-  const subjects = rows.filter(({ card }) => card.task.startsWith("mmlu_"));
+  const subjects = rows.filter(({ card }) => card?.task.startsWith("mmlu_"));
   if (subjects.length < sweelolCard.length - 1) return rows;
-  const mean = (pick: (row: CardTableRow) => number) =>
-    subjects.reduce((sum, row) => sum + pick(row), 0) / subjects.length;
   const n = subjects.reduce((sum, row) => sum + row.n, 0);
-  const average = row(
-    sweelolAverageMmlu,
-    n,
-    mean((row) => row.dense),
-    mean((row) => row.pruned),
-  );
-  return [average, ...rows];
+  const together = (label: string, share: (row: CardTableRow) => number, card?: CardRow): CardTableRow => {
+    const sum = (side: "dense" | "pruned") => subjects.reduce((total, row) => total + share(row) * row[side], 0);
+    const [dense, pruned] = [sum("dense"), sum("pruned")];
+    return { label, n, dense, pruned, change: pruned - dense, ...(card && { card }) };
+  };
+  return [
+    together(`${sweelolAverageMmlu.label}, plain mean`, () => 1 / subjects.length, sweelolAverageMmlu),
+    together(`MMLU (${subjects.length} subjects), pooled share`, (row) => row.n / n),
+    ...rows,
+  ];
 }
 
 /** The same as flat rows for a frame: percentages, changes in points. */
-export function cardRows(dense: Evaluation, pruned: Evaluation): Record<string, string | number>[] {
+export function cardRows(dense: Evaluation, pruned: Evaluation): Record<string, string | number | null>[] {
   return compareWithCard(dense, pruned).map(({ label, n, dense, pruned, change, card }) => ({
     ...{ task: label, n, dense, pruned, change },
-    ...{ "card: dense": card.dense, "card: pruned": card.pruned, "card: change": card.change },
+    ...{
+      "card: dense": card?.dense ?? null,
+      "card: pruned": card?.pruned ?? null,
+      "card: change": card?.change ?? null,
+    },
   }));
 }
 
@@ -65,9 +74,9 @@ function cells(rows: readonly CardTableRow[]): string[][] {
     percent(dense),
     percent(pruned),
     points(change),
-    percent(card.dense),
-    percent(card.pruned),
-    points(card.change),
+    card ? percent(card.dense) : "–",
+    card ? percent(card.pruned) : "–",
+    card ? points(card.change) : "–",
   ]);
   return [header, ...body];
 }

@@ -1,6 +1,7 @@
 /** Evaluations from bare log-likelihoods, for tests. */
 import { choiceTasks } from "../tasks/choice-tasks.test-helper.ts";
-import type { ChoiceSample } from "../tasks/output-types/multiple-choice.ts";
+import { means } from "../tasks/output-types/metrics.ts";
+import { type ChoiceSample, firstMaximum } from "../tasks/output-types/multiple-choice.ts";
 import type { ChoiceEvaluation, Evaluation, TaskEvaluation } from "./evaluation.ts";
 
 /** A document: the index of its right choice, and each choice's log-likelihood. */
@@ -47,7 +48,7 @@ function scoredTask(name: string, docs: readonly ScoredDoc[]): TaskEvaluation {
         continuation: ` ${texts?.[index] ?? `ending ${docId}.${index}`}`,
       })),
       answers: sums.map((sum) => ({ sum, isGreedy: false })),
-      metrics: {},
+      metrics: { acc: firstMaximum(sums) === target ? 1 : 0 },
     };
   });
   const source = { kind: "folder", where: "", complete: true, passedOver: [] } as const;
@@ -58,7 +59,7 @@ function scoredTask(name: string, docs: readonly ScoredDoc[]): TaskEvaluation {
     originalCount: docs.length,
     fewshotCount: 0,
     samples,
-    metrics: {},
+    metrics: means({ metrics: ["acc"] }, samples),
   };
 }
 
