@@ -9,6 +9,8 @@ import { hostname, tmpdir, userInfo } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { writeCollection } from "../../src/sweep/collect.ts";
+import { readPlan } from "../../src/sweep/plan.ts";
 
 const command = resolve("dist/scripts/cli/prunelab.js");
 const folder = await mkdtemp(join(tmpdir(), "prunelab-sweep-command-"));
@@ -76,10 +78,19 @@ before(async () => {
   assert.match(ran.stdout, /24 of 24 units done, 0 running, 0 failed, 0 missing/);
 });
 
-it("collects a table, plots and lm-eval's files; says what is missing", () => {
+it("collects a table, plots and lm-eval's files; says what is missing", async () => {
   const collected = sweep("collect", plan, "--output", alone);
   assert.equal(collected.status, 0, collected.stderr);
   for (const name of ["table.md", "table.csv", "hellaswag-acc.svg"]) assert.ok(existsSync(join(alone, name)), name);
+  const samplesOf = () =>
+    readdirSync(join(alone, "lm-eval"), { recursive: true, encoding: "utf8" })
+      .filter((name) => /samples_hellaswag_.*\.jsonl$/.test(name))
+      .map((name) => readFileSync(join(alone, "lm-eval", name), "utf8"));
+  const samples = samplesOf();
+  assert.equal(samples.length, 24);
+  for (const text of samples) assert.equal(text.trimEnd().split("\n").length, 4);
+  await writeCollection(await readPlan(plan), alone);
+  assert.deepEqual(samplesOf(), samples);
   const nothing = sweep("collect", plan, "--output", join(folder, "nothing"), "--json");
   assert.equal(nothing.status, 1);
   assert.equal((JSON.parse(nothing.stdout) as { missingIds: string[] }).missingIds.length, 24);

@@ -1,5 +1,5 @@
 /** What a sweep gave: one row for each recipe, task and metric, with mean and spread over seeds, and lm-eval's files. */
-import { copyFile } from "node:fs/promises";
+import { copyFile, link } from "node:fs/promises";
 import { join } from "node:path";
 import { asWriteError, prepareFolder, writeFileAtomic } from "../base/atomic.ts";
 import type { ScoreRow } from "../evaluate/score-rows.ts";
@@ -103,9 +103,11 @@ async function copyLmEvalFiles(output: string, { unit, files, startedAt }: UnitR
   const folder = join(output, "lm-eval", folderName(unit));
   try {
     await prepareFolder(folder);
-    await copyFile(join(output, files.results), join(folder, `results_${date}.json`));
-    for (const [task, path] of Object.entries(files.samples)) {
-      await copyFile(join(output, path), join(folder, `samples_${task}_${date}.jsonl`));
+    const all = Object.entries(files.samples).map(([task, path]) => [path, `samples_${task}_${date}.jsonl`] as const);
+    for (const [path, name] of [[files.results, `results_${date}.json`] as const, ...all]) {
+      const [from, to] = [join(output, path), join(folder, name)];
+      // Ten thousand units' samples take no second place on disk where the file system can link. Copying onto a link of the same file leaves it alone.
+      await link(from, to).catch(() => copyFile(from, to));
     }
   } catch (error) {
     throw asWriteError(error, folder);
