@@ -61,7 +61,7 @@ export { type FrameOptions, frame, frameCsv, frameHtml, frameMarkdown } from "./
 export {
   collectSweep,
   type SweepCollection,
-  type SweepRow as SweepScore,
+  type SweepRow,
   sweepLines,
   sweepSeries,
   sweepTable,
@@ -69,7 +69,6 @@ export {
 export { type PlanOptions, planSweep, type Unit, unitName } from "./sweep/plan.ts";
 export { type RunSweepOptions, runSweep } from "./sweep/run.ts";
 export type { Study } from "./sweep/study.ts";
-export { type SweepOptions, type SweepRow, sweepPerplexity, sweepTasks } from "./sweep/sweep.ts";
 export type { GenerationTask } from "./tasks/output-types/generate-until.ts";
 export type { RollingTask } from "./tasks/output-types/loglikelihood-rolling.ts";
 export type { ChoiceTask } from "./tasks/output-types/multiple-choice.ts";

@@ -92,7 +92,7 @@ async function compareScores(notebook: Notebook, scores: readonly (ScoreRow & Pa
           shots,
           metric,
           n,
-          ...("method" in row && { method: row.method as SweepRow["method"] }),
+          ...("method" in row && { method: row.method as string, sparsity: row.sparsity as number }),
         };
         const found = find(of);
         for (const key of ["score", "low", "high"] as const) check(row[key], found[key], `${task} of ${model}, ${key}`);

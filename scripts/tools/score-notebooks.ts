@@ -1,4 +1,6 @@
 /** `npm run notebooks:scores`: writes the scores that the committed notebooks must show, measured by the library without a kernel. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { writeFileAtomic } from "../../src/base/atomic.ts";
@@ -8,13 +10,14 @@ import {
   evaluateCheckpoint,
   gemmaTables,
   openCheckpoint,
+  planSweep,
   prune,
+  runSweep,
   type ScoreRow,
   scorePublished,
   scoreRows,
   sweelolCard,
-  sweepPerplexity,
-  sweepTasks,
+  unitName,
 } from "../../src/index.ts";
 import { explainErrors } from "../cli/explain-error.ts";
 import { parseWhole } from "../cli/options.ts";
@@ -23,10 +26,10 @@ const help = `usage: npm run notebooks:scores -- [options]
 
 --limit <n>                documents of each task in evaluation.ipynb; default 200
 --benchmarks-limit <n>     in gemma-benchmarks.ipynb; default 200
---sweep-limit <n>          in sparsity-sweep.ipynb; default 200
---windows <n>              of WikiText-2 in sparsity-sweep.ipynb; default 2
---calibration-windows <n>  of Wanda in sparsity-sweep.ipynb; default 16
---sparsities <list>        in sparsity-sweep.ipynb; default 0,0.2,0.4,0.5,0.6,0.8
+--sweep-limit <n>          in sparsity-sweep.ipynb; default 100
+--windows <n>              of WikiText-2 in sparsity-sweep.ipynb; default 8
+--calibration-windows <n>  of Wanda in sparsity-sweep.ipynb; default 8
+--sparsities <list>        in sparsity-sweep.ipynb; default 0,0.25,0.5,0.6,0.7
 --output <file>            default data/expected/notebook-scores.json
 
 Give the numbers that the notebooks were run with. Answers are taken from the cache, so it is quick after the notebooks, but for perplexities.
@@ -37,10 +40,10 @@ const { values } = parseArgs({
   options: {
     limit: { type: "string", default: "200" },
     "benchmarks-limit": { type: "string", default: "200" },
-    "sweep-limit": { type: "string", default: "200" },
-    windows: { type: "string", default: "2" },
-    "calibration-windows": { type: "string", default: "16" },
-    sparsities: { type: "string", default: "0,0.2,0.4,0.5,0.6,0.8" },
+    "sweep-limit": { type: "string", default: "100" },
+    windows: { type: "string", default: "8" },
+    "calibration-windows": { type: "string", default: "8" },
+    sparsities: { type: "string", default: "0,0.25,0.5,0.6,0.7" },
     output: { type: "string", default: join(packageRoot(), "data", "expected", "notebook-scores.json") },
     help: { type: "boolean", short: "h", default: false },
   },
@@ -60,15 +63,20 @@ async function score(): Promise<void> {
   }
   const published = gemmaTables.find(({ id }) => id === "270m-pt")!;
   const benchmarks = await scorePublished(dense, published, { limit: benchmarksLimit });
-  const options = {
-    methods: [{ method: "magnitude" }, { method: "wanda", calibration: { windows: calibrationWindows } }],
-    sparsities: values.sparsities.split(",").map(Number),
-    onModel: (name: string) => console.error(name),
-  } as const;
-  const sweep = [
-    ...(await sweepTasks(dense, ["hellaswag"], { ...options, evaluation: { limit: sweepLimit } })),
-    ...(await sweepPerplexity(dense, { ...options, windows })),
-  ];
+  const units = await planSweep(
+    {
+      ...{ model: defaultModel, methods: ["magnitude", "wanda"], sparsities: values.sparsities.split(",").map(Number) },
+      ...{ calibration: { windows: calibrationWindows }, tasks: ["hellaswag"], limit: sweepLimit, windows },
+    },
+    { checkpoints: new Map([[defaultModel, dense]]) },
+  );
+  const folder = await mkdtemp(join(tmpdir(), "prunelab-scores-"));
+  const { rows: sweep } = await runSweep(units, {
+    ...{ output: folder, checkpoints: new Map([[defaultModel, dense]]) },
+    onUnit: (unit) => console.error(unitName(unit)),
+    onNotice: console.error,
+  });
+  await rm(folder, { recursive: true });
   const scores = { evaluation, "gemma-benchmarks": benchmarks, "sparsity-sweep": sweep };
   await writeFileAtomic(values.output, `${JSON.stringify(scores, null, 1)}\n`);
   console.log(values.output);

@@ -8,6 +8,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpointFile } from "../checkpoint/open.ts";
 import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
 import { loadCalibration } from "./calibration.ts";
+import { columnNorms } from "./statistics.ts";
 
 let checkpoint: Checkpoint;
 let tokenizer: Tokenizer;
@@ -84,4 +85,21 @@ test("Dolly's records fill the default windows", { skip: skipWithoutShared }, as
   if (before === undefined) delete process.env.PRUNELAB_DATA;
   else process.env.PRUNELAB_DATA = before;
   assert.deepEqual([windows.length, ...new Set(windows.map((window) => window.length))], [64, 256]);
+});
+
+test("calibration tells what its windows are made of, and the norms of what they meet", async () => {
+  const first = await file("parts.txt", "the cat sat on the mat ".repeat(60));
+  const second = await file("parts.jsonl", `${JSON.stringify({ text: "a dog ran ".repeat(90) })}\n`.repeat(3));
+  const options = { source: [first, second], windows: 4, tokens: 16 };
+  const { windows, parts } = await loadCalibration(checkpoint, options);
+  assert.deepEqual(new Set(parts.map(({ source }) => source)), new Set([first, second]));
+  assert.equal(
+    parts.reduce((sum, { tokens }) => sum + tokens, 0),
+    windows.length * 15,
+  );
+  const norms = await columnNorms(checkpoint, options);
+  assert.equal(norms.length, 4 * checkpoint.config.num_hidden_layers);
+  for (const { median, largest, width, outliers } of norms) {
+    assert.ok(median > 0 && largest >= median && outliers < width / 2);
+  }
 });
