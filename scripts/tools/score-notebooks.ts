@@ -30,6 +30,7 @@ const help = `usage: npm run notebooks:scores -- [options]
 --windows <n>              of WikiText-2 in sparsity-sweep.ipynb; default 8
 --calibration-windows <n>  of Wanda in sparsity-sweep.ipynb; default 8
 --sparsities <list>        in sparsity-sweep.ipynb; default 0,0.25,0.5,0.6,0.7
+--study <folder>           of sparsity-sweep.ipynb's units, e.g. of prunelab sweep run: results that lie there are not measured again
 --output <file>            default data/expected/notebook-scores.json
 
 Give the numbers that the notebooks were run with. Answers are taken from the cache, so it is quick after the notebooks, but for perplexities.
@@ -44,6 +45,7 @@ const { values } = parseArgs({
     windows: { type: "string", default: "8" },
     "calibration-windows": { type: "string", default: "8" },
     sparsities: { type: "string", default: "0,0.25,0.5,0.6,0.7" },
+    study: { type: "string" },
     output: { type: "string", default: join(packageRoot(), "data", "expected", "notebook-scores.json") },
     help: { type: "boolean", short: "h", default: false },
   },
@@ -70,13 +72,13 @@ async function score(): Promise<void> {
     },
     { checkpoints: new Map([[defaultModel, dense]]) },
   );
-  const folder = await mkdtemp(join(tmpdir(), "prunelab-scores-"));
+  const folder = values.study ?? (await mkdtemp(join(tmpdir(), "prunelab-scores-")));
   const { rows: sweep } = await runSweep(units, {
     ...{ output: folder, checkpoints: new Map([[defaultModel, dense]]) },
     onUnit: (unit) => console.error(unitName(unit)),
     onNotice: console.error,
   });
-  await rm(folder, { recursive: true });
+  if (values.study === undefined) await rm(folder, { recursive: true });
   const scores = { evaluation, "gemma-benchmarks": benchmarks, "sparsity-sweep": sweep };
   await writeFileAtomic(values.output, `${JSON.stringify(scores, null, 1)}\n`);
   console.log(values.output);
