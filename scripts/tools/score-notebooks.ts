@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { writeFileAtomic } from "../../src/base/atomic.ts";
+import { readJsonObject } from "../../src/base/json.ts";
 import { packageRoot } from "../../src/base/package-root.ts";
+import { PrunelabError } from "../../src/errors.ts";
 import { defaultModel } from "../../src/hub/open-checkpoint.ts";
 import {
   evaluateCheckpoint,
@@ -24,6 +26,7 @@ import { parseWhole } from "../cli/options.ts";
 
 const help = `usage: npm run notebooks:scores -- [options]
 
+--notebook <name>          only the scores of this one, beside those that the file has of the others; may be given again
 --limit <n>                documents of each task in evaluation.ipynb; default 200
 --benchmarks-limit <n>     in gemma-benchmarks.ipynb; default 200
 --sweep-limit <n>          in sparsity-sweep.ipynb; default 100
@@ -39,6 +42,7 @@ Only names, counts and scores are written.`;
 explainErrors("notebooks:scores");
 const { values } = parseArgs({
   options: {
+    notebook: { type: "string", multiple: true },
     limit: { type: "string", default: "200" },
     "benchmarks-limit": { type: "string", default: "200" },
     "sweep-limit": { type: "string", default: "100" },
@@ -58,28 +62,45 @@ async function score(): Promise<void> {
     ["limit", "benchmarks-limit", "sweep-limit", "windows", "calibration-windows"] as const
   ).map((name) => parseWhole(values[name], `--${name}`)) as [number, number, number, number, number];
   const dense = await openCheckpoint(defaultModel);
-  const tasks = sweelolCard.map(({ task }) => task);
-  const evaluation: ScoreRow[] = [];
-  for (const checkpoint of [dense, await prune(dense, { method: "magnitude", sparsity: 0.5 })]) {
-    evaluation.push(...scoreRows(await evaluateCheckpoint(checkpoint, tasks, { limit })));
-  }
-  const published = gemmaTables.find(({ id }) => id === "270m-pt")!;
-  const benchmarks = await scorePublished(dense, published, { limit: benchmarksLimit });
-  const units = await planSweep(
-    {
-      ...{ model: defaultModel, methods: ["magnitude", "wanda"], sparsities: values.sparsities.split(",").map(Number) },
-      ...{ calibration: { windows: calibrationWindows }, tasks: ["hellaswag"], limit: sweepLimit, windows },
+  const checkpoints = new Map([[defaultModel, dense]]);
+  const scoresOf: Readonly<Record<string, () => Promise<readonly ScoreRow[]>>> = {
+    evaluation: async () => {
+      const tasks = sweelolCard.map(({ task }) => task);
+      const rows: ScoreRow[] = [];
+      for (const checkpoint of [dense, await prune(dense, { method: "magnitude", sparsity: 0.5 })]) {
+        rows.push(...scoreRows(await evaluateCheckpoint(checkpoint, tasks, { limit })));
+      }
+      return rows;
     },
-    { checkpoints: new Map([[defaultModel, dense]]) },
-  );
-  const folder = values.study ?? (await mkdtemp(join(tmpdir(), "prunelab-scores-")));
-  const { rows: sweep } = await runSweep(units, {
-    ...{ output: folder, checkpoints: new Map([[defaultModel, dense]]) },
-    onUnit: (unit) => console.error(unitName(unit)),
-    onNotice: console.error,
-  });
-  if (values.study === undefined) await rm(folder, { recursive: true });
-  const scores = { evaluation, "gemma-benchmarks": benchmarks, "sparsity-sweep": sweep };
+    "gemma-benchmarks": () => {
+      const published = gemmaTables.find(({ id }) => id === "270m-pt")!;
+      return scorePublished(dense, published, { limit: benchmarksLimit });
+    },
+    "sparsity-sweep": async () => {
+      const sparsities = values.sparsities.split(",").map(Number);
+      const units = await planSweep(
+        {
+          ...{ model: defaultModel, methods: ["magnitude", "wanda"], sparsities },
+          ...{ calibration: { windows: calibrationWindows }, tasks: ["hellaswag"], limit: sweepLimit, windows },
+        },
+        { checkpoints },
+      );
+      const output = values.study ?? (await mkdtemp(join(tmpdir(), "prunelab-scores-")));
+      const { rows } = await runSweep(units, {
+        ...{ output, checkpoints, onNotice: console.error },
+        onUnit: (unit) => console.error(unitName(unit)),
+      });
+      if (values.study === undefined) await rm(output, { recursive: true });
+      return rows;
+    },
+  };
+  const names = values.notebook ?? Object.keys(scoresOf);
+  const unknown = names.find((name) => !scoresOf[name]);
+  if (unknown !== undefined) {
+    throw new PrunelabError(`invalid --notebook; one of ${Object.keys(scoresOf).join(", ")}: ${unknown}`);
+  }
+  const scores = values.notebook ? await readJsonObject(values.output) : {};
+  for (const name of names) scores[name] = await scoresOf[name]!();
   await writeFileAtomic(values.output, `${JSON.stringify(scores, null, 1)}\n`);
   console.log(values.output);
 }

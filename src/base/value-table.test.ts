@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { exportModel } from "../export/export-model.ts";
 import { openCheckpoint } from "../hub/open-checkpoint.ts";
 import { loadLanguageModel } from "../model/load.ts";
 import { prune } from "../prune/prune.ts";
@@ -21,7 +24,7 @@ describe("a value's table", () => {
     assert.deepEqual([Object.keys(value), Object.getOwnPropertySymbols({ ...value })], [["a"], []]);
   });
 
-  it("is what a checkpoint, a pruned one, a report and a language model show", async () => {
+  it("is what a checkpoint, a pruned one, a report, an exported one and a language model show", async (t) => {
     const dense = await openCheckpoint(join(packageRoot(), "data", "tiny-gemma3"));
     assert.match(
       shown(dense)["text/plain"]!,
@@ -37,6 +40,13 @@ describe("a value's table", () => {
     assert.match(text, /\nsource +pruned from tiny-gemma3$/);
     assert.match(shown(pruned.report)["text/plain"]!, /^name +tiny-gemma3-magnitude-50\nweights .*\nsparsity +50\.0 %/);
     assert.match(shown(await sparsityReport(dense))["text/plain"]!, /sparsity/);
+    const folder = await mkdtemp(join(tmpdir(), "prunelab-table-"));
+    t.after(() => rm(folder, { recursive: true }));
+    const exported = await exportModel(pruned, folder, { to: "gguf:f16" });
+    assert.match(
+      shown(exported)["text/plain"]!,
+      /^name +tiny-gemma3-magnitude-50\nform +gguf:f16\ntiny-gemma3-magnitude-50-F16\.gguf +0\.\d MB$/,
+    );
     const model = await loadLanguageModel(pruned);
     try {
       assert.match(

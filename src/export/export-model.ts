@@ -3,6 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { prepareFolder } from "../base/atomic.ts";
 import { checkRoom } from "../base/disk-space.ts";
+import { withTable } from "../base/value-table.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { parseConfig } from "../checkpoint/config.ts";
 import { PrunelabError } from "../errors.ts";
@@ -90,7 +91,10 @@ export async function exportModel(
     ...(remark ? [remark] : []),
     ...beside.map((name) => `${name} beside them`),
   ].join("; ");
-  return { form: to, folder, files, summary };
+  return withTable({ form: to, folder, files, summary }, () => ({
+    ...{ name: checkpoint.name, form: to },
+    ...Object.fromEntries(files.map(({ name, bytes }) => [name, `${(bytes / 1e6).toFixed(1)} MB`])),
+  }));
 }
 
 /** A folder has one config and one tokenizer, whatever forms of a model it holds. */
