@@ -59,7 +59,10 @@ describe("the debugger", () => {
     await kernel.execute("let count = 3; const user = { name: 'Ada', tags: [1, 2] }; class Shape {}");
     const listed = await ask("inspectVariables");
     assert.ok(names(listed).includes("count = 3") && names(listed).includes("user = Object"), names(listed).join());
-    const user = (listed.variables as Content[]).find(({ name }) => name === "user");
+    const [count, user] = ["count", "user"].map((name) =>
+      (listed.variables as Content[]).find((each) => each.name === name),
+    );
+    assert.deepEqual([count?.type, user?.type], [undefined, "Object"]);
     const inside = await ask("variables", { variablesReference: user?.variablesReference });
     assert.deepEqual(
       names(inside),

@@ -112,7 +112,9 @@ export function createDebugger(ask: AskInspector, publish: (event: Content) => v
   function variable(name: string, object: RemoteObject): Content {
     const value = textOf(object);
     const { type, className, objectId } = object;
-    return { name, value, type: className ?? type, evaluateName: name, variablesReference: refer(objectId) };
+    // JupyterLab's tree shows the type where there is one, and the value otherwise.
+    const kind = objectId === undefined ? {} : { type: className ?? type };
+    return { name, value, ...kind, evaluateName: name, variablesReference: refer(objectId) };
   }
 
   async function properties(objectId: string): Promise<Content[]> {

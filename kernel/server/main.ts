@@ -11,8 +11,9 @@ const USAGE = "usage: main.js run [--no-check] <connection file> | install | uni
 
 async function run(args: string[]): Promise<void> {
   const noCheck = args[0] === "--no-check";
-  const [path, ...more] = noCheck ? args.slice(1) : args;
-  if (path === undefined || path.startsWith("-") || more.length > 0) throw new KernelError(USAGE);
+  // What comes after it is for others: jupyter run gives the kernel the names of the files that it is going to send.
+  const path = noCheck ? args[1] : args[0];
+  if (path === undefined || path.startsWith("-")) throw new KernelError(USAGE);
   const check = !noCheck && process.env.PRUNELAB_CHECK !== "0";
   const server = await startServer(readConnection(path), { check, historyPath: historyPath() });
   process.on("SIGINT", server.interrupt);

@@ -29,9 +29,17 @@ figure`,
   "figure",
 ];
 
+/** Controls of ipywidgets, and what the panel of variables shows. */
+const TOOL_CELLS = [
+  "const layers = slider({ label: 'layers', min: 0, max: 10, value: 3 });\nlayers",
+  "layers.value",
+  "const model = { name: 'gemma', blocks: 18 };\nlet sparsity = 0.5;",
+];
+
 const folder = mkdtempSync(join(tmpdir(), "prunelab-lab-"));
 mkdirSync(screenshots, { recursive: true });
 writeFileSync(join(folder, "check.ipynb"), JSON.stringify(notebook(CELLS)));
+writeFileSync(join(folder, "tools.ipynb"), JSON.stringify(notebook(TOOL_CELLS)));
 
 function notebook(sources: string[]) {
   const cells = sources.map((source, i) => ({
@@ -46,28 +54,29 @@ function notebook(sources: string[]) {
   return { cells, metadata: { kernelspec }, nbformat: 4, nbformat_minor: 5 };
 }
 
+/** JupyterLab shows an idle kernel before its notebook has a session, and drops, without a request, a cell that is run in between. */
+async function runFirst(page: Page): Promise<void> {
+  const first = page.locator(".jp-Notebook .jp-CodeCell").first();
+  const ran = first.locator(".jp-InputPrompt").filter({ hasText: /[*\d]/ });
+  for (let attempt = 0; attempt < 10 && (await ran.count()) === 0; attempt++) {
+    await first.locator(".cm-content").click();
+    await page.keyboard.press("Shift+Enter");
+    await ran.waitFor({ timeout: 3000 }).catch(() => undefined);
+  }
+}
+
 async function use(page: Page, open: OpenNotebook): Promise<void> {
   const shot = (name: string) => page.screenshot({ path: join(screenshots as string, `${name}.png`) });
   const status = (text: string) => page.locator(`.jp-Notebook-ExecutionIndicator[data-status="${text}"]`).waitFor();
   const output = (cell: number) => page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-OutputArea");
   const prompt = (cell: number) => page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-InputPrompt");
 
-  /** JupyterLab shows an idle kernel before its notebook has a session, and drops, without a request, a cell that is run in between. */
-  const runFirst = async () => {
-    const ran = prompt(0).filter({ hasText: /[*\d]/ });
-    for (let attempt = 0; attempt < 10 && (await ran.count()) === 0; attempt++) {
-      await page.locator(".jp-Notebook .jp-CodeCell").first().locator(".cm-content").click();
-      await page.keyboard.press("Shift+Enter");
-      await ran.waitFor({ timeout: 3000 }).catch(() => undefined);
-    }
-  };
-
   await open("check.ipynb", CELLS.length);
   await shot("1-opened");
 
   // Cell by cell, since a failing one ends "run all".
   for (let cell = 0; cell < CELLS.length; cell++) {
-    if (cell === 0) await runFirst();
+    if (cell === 0) await runFirst(page);
     else await page.keyboard.press("Shift+Enter");
     await prompt(cell)
       .filter({ hasText: `[${cell + 1}]` })
@@ -146,8 +155,46 @@ async function use(page: Page, open: OpenNotebook): Promise<void> {
   assert.match((await prompt(last + 3).textContent()) ?? "", /\[1\]/);
 }
 
+async function useTools(page: Page, open: OpenNotebook): Promise<void> {
+  const shot = (name: string) => page.screenshot({ path: join(screenshots as string, `${name}.png`) });
+  const cell = (index: number) => page.locator(".jp-Notebook .jp-CodeCell").nth(index);
+  const done = (index: number) =>
+    cell(index)
+      .locator(".jp-InputPrompt")
+      .filter({ hasText: `[${index + 1}]` })
+      .waitFor();
+  await open("tools.ipynb", TOOL_CELLS.length);
+  await runFirst(page);
+  await done(0);
+  const handle = cell(0).locator(".widget-slider .noUi-handle, .jupyter-widget-slider .noUi-handle").first();
+  await handle.waitFor();
+  await handle.focus();
+  await page.keyboard.press("ArrowRight");
+  await cell(0).locator(".widget-readout").filter({ hasText: "4" }).waitFor();
+  await cell(1).locator(".cm-content").click();
+  await page.keyboard.press("Shift+Enter");
+  await done(1);
+  await cell(1).locator(".jp-OutputArea-output").filter({ hasText: "4" }).waitFor();
+  await shot("9-slider");
+
+  await page.locator(".jp-DebuggerBugButton").click();
+  const panel = page.locator(".jp-DebuggerVariables");
+  await panel.waitFor();
+  await page.keyboard.press("Escape");
+  await cell(2).locator(".cm-content").click();
+  await page.keyboard.press("Shift+Enter");
+  await done(2);
+  await panel.getByText("sparsity", { exact: true }).first().waitFor();
+  await panel.getByText("model", { exact: true }).first().waitFor();
+  assert.match((await panel.textContent()) ?? "", /sparsity\W*0\.5/);
+  await shot("10-variables");
+}
+
 try {
-  await withJupyterLab({ jupyter, folder, screenshots }, use);
+  await withJupyterLab({ jupyter, folder, screenshots }, async (page, open) => {
+    await use(page, open);
+    await useTools(page, open);
+  });
   console.log(`JupyterLab: all steps held; screenshots in ${resolve(screenshots)}`);
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -11,7 +11,7 @@ environment=${1:-$work/environment}
 if [ ! -x "$environment/bin/pytest" ]; then
   python3 -m venv "$environment"
   "$environment/bin/pip" install --quiet --disable-pip-version-check \
-    jupyter_client jupyter-kernel-test==0.7.0 nbclient papermill pytest nbmake nbval jupyterlab
+    jupyter_client jupyter-kernel-test==0.7.0 nbclient papermill pytest nbmake nbval jupyterlab jupyter-console ipywidgets jupytext
 fi
 "$environment/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps ./kernel/python
 rm -rf kernel/python/build kernel/python/*.egg-info

@@ -29,8 +29,8 @@ def write(folder, made):
     return str(path)
 
 
-def run(*command):
-    return subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True)
+def run(*command, **options):
+    return subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, **options)
 
 
 def test_nbclient_keeps_every_line_and_the_result():
@@ -97,3 +97,36 @@ def test_jupyter_execute_from_the_command_line(tmp_path):
     path = write(tmp_path, notebook("console.log(1 + 1)"))
     assert run("jupyter", "execute", "--inplace", path).returncode == 0
     assert text(nbformat.read(path, 4).cells[0]) == "2\n"
+
+
+def test_jupyter_run_runs_a_script(tmp_path):
+    script = tmp_path / "a.ts"
+    script.write_text("const answer: number = 41;\nconsole.log(answer + 1);\n")
+    ran = run("jupyter", "run", "--kernel=prunelab", str(script))
+    assert ran.returncode == 0, ran.stderr
+    assert "42" in ran.stdout
+    script.write_text("throw new Error('gone wrong');\n")
+    failed = run("jupyter", "run", "--kernel=prunelab", str(script))
+    assert "gone wrong" in failed.stdout + failed.stderr
+
+
+def test_jupyter_console_shows_values_and_mistakes_and_leaves_at_exit():
+    words = '20 + 22\nconst x: number = "a";\nexit\n1 + 4320\n'
+    ran = run("jupyter", "console", "--kernel=prunelab", "--simple-prompt", input=words)
+    assert ran.returncode == 0, ran.stderr
+    assert "42" in ran.stdout and "TS2322" in ran.stderr and "4321" not in ran.stdout
+
+
+def test_jupytext_takes_a_notebook_to_text_and_runs_it_again(tmp_path):
+    made = notebook("const limit: number = 2;", "[1, 2, 3].slice(0, limit)", tags={0: ["parameters"]})
+    path = write(tmp_path, made)
+    to_text = run("jupytext", "--to", "ts:percent", path)
+    assert to_text.returncode == 0, to_text.stderr
+    script = tmp_path / "notebook.ts"
+    assert '// %% tags=["parameters"]\nconst limit: number = 2;' in script.read_text()
+    pathlib.Path(path).unlink()
+    executed = run("jupytext", "--to", "ipynb", "--execute", str(script))
+    assert executed.returncode == 0, executed.stderr
+    cells = nbformat.read(path, 4).cells
+    assert cells[0].metadata.tags == ["parameters"]
+    assert cells[1].outputs[0].data["text/plain"] == "[ 1, 2 ]"
