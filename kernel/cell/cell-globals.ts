@@ -1,9 +1,10 @@
 /** What a cell finds besides Node's own globals. The checker has types and comments from here; worker.ts makes the values. */
+
+import type { Comm, CommsApi } from "../display/comms.ts";
 import type { DisplayApi, DisplayOptions } from "../display/display-api.ts";
 import type { Markup, MarkupTag } from "../display/markup.ts";
 import type { Progress, ProgressBar, ProgressOptions } from "../display/progress.ts";
 import type { Button, Widget, WidgetsApi } from "../display/widgets.ts";
-import type { Comm, CommsApi } from "./comms.ts";
 import type { StdinApi } from "./stdin.ts";
 
 /** Types that cells know by name. */

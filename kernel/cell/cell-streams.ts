@@ -2,8 +2,8 @@
 import { Console } from "node:console";
 import { Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
-import { ownerId, withoutAsyncIds } from "./owner.ts";
-import type { StreamName } from "./worker-channel.ts";
+import { ownerId, withoutAsyncIds } from "../display/owner.ts";
+import type { StreamName } from "../protocol/worker-channel.ts";
 
 /** Where jupyter's front ends break lines, for code that asks a terminal's width. */
 const COLUMNS = 100;

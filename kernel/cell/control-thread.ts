@@ -2,7 +2,6 @@
 import { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
-import { connectToMain, type MainSession, terminateMain } from "./stop.ts";
 import {
   type FromControl,
   onJsonLines,
@@ -11,7 +10,8 @@ import {
   type ToMain,
   WORKER_FD,
   writeFully,
-} from "./worker-channel.ts";
+} from "../protocol/worker-channel.ts";
+import { connectToMain, type MainSession, terminateMain } from "./stop.ts";
 
 const { parent, shared } = workerData as { parent: number; shared: Int32Array };
 const PARENT_INTERVAL_MS = 1000;

@@ -1,8 +1,8 @@
 /** In the process of the cells: evaluates a cell in the lasting context, in V8's REPL mode, and ends it when it is stopped. */
 import { Session } from "node:inspector";
 import { setImmediate } from "node:timers";
-import { Owner, owner, ownerId, runAs } from "./owner.ts";
-import { STATE } from "./worker-channel.ts";
+import { Owner, owner, ownerId, runAs } from "../display/owner.ts";
+import { STATE } from "../protocol/worker-channel.ts";
 
 export type Completion = { ok: true; hasResult: boolean; result: unknown } | { ok: false; error: unknown };
 

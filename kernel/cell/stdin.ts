@@ -1,8 +1,8 @@
 /** `prompt`, `confirm` and `promptPassword` for cells: they ask the client and block until it answers. */
 import { readSync } from "node:fs";
+import { ownerId } from "../display/owner.ts";
+import { type InputReply, WORKER_FD } from "../protocol/worker-channel.ts";
 import { KeyboardInterrupt } from "./engine.ts";
-import { ownerId } from "./owner.ts";
-import { type InputReply, WORKER_FD } from "./worker-channel.ts";
 
 export interface StdinApi {
   prompt(message?: string, fallback?: string): string | null;

@@ -1,8 +1,8 @@
 /** In the process of the cells: what stop.ts calls, while the main thread is paused, before V8 terminates what runs there. */
 import { dirname, resolve } from "node:path";
 import { clearImmediate, setImmediate } from "node:timers";
+import { type Owner, ownerId } from "../display/owner.ts";
 import { runningOwner } from "./engine.ts";
-import { type Owner, ownerId } from "./owner.ts";
 
 /** A termination skips every `finally`, also those of Node's own code; these put in order what Node then leaves behind. */
 export const termination = {

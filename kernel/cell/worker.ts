@@ -4,30 +4,15 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { builtFile } from "../../src/base/package-root.ts";
 import { createCallProgress } from "../display/call-progress.ts";
+import { createComms } from "../display/comms.ts";
 import { toBundle, toText } from "../display/display.ts";
 import { createDisplayApi, type Publish } from "../display/display-api.ts";
 import { html, md, svg } from "../display/markup.ts";
+import { ownerId, runAs } from "../display/owner.ts";
 import { createProgress } from "../display/progress.ts";
+import { installStacks, rememberScript } from "../display/stack.ts";
+import { describeError } from "../display/traceback.ts";
 import { createWidgets } from "../display/widgets.ts";
-import type { CellGlobals } from "./cell-globals.ts";
-import { createCellModules } from "./cell-modules.ts";
-import { installCellStreams } from "./cell-streams.ts";
-import { createComms } from "./comms.ts";
-import {
-  engineHooks,
-  evaluate,
-  failRunning,
-  interrupt,
-  interruptedSignal,
-  KeyboardInterrupt,
-  shared,
-} from "./engine.ts";
-import { ownerId, runAs } from "./owner.ts";
-import { installStacks, rememberScript } from "./stack.ts";
-import { createStdin } from "./stdin.ts";
-import { termination, watchNativeCode } from "./termination.ts";
-import { describeError } from "./traceback.ts";
-import { createTslab } from "./tslab.ts";
 import {
   type ExpressionResult,
   type FromWorker,
@@ -39,7 +24,22 @@ import {
   type ToWorker,
   WORKER_FD,
   writeFully,
-} from "./worker-channel.ts";
+} from "../protocol/worker-channel.ts";
+import type { CellGlobals } from "./cell-globals.ts";
+import { createCellModules } from "./cell-modules.ts";
+import { installCellStreams } from "./cell-streams.ts";
+import {
+  engineHooks,
+  evaluate,
+  failRunning,
+  interrupt,
+  interruptedSignal,
+  KeyboardInterrupt,
+  shared,
+} from "./engine.ts";
+import { createStdin } from "./stdin.ts";
+import { termination, watchNativeCode } from "./termination.ts";
+import { createTslab } from "./tslab.ts";
 
 const send = (message: FromWorker) => writeFully(WORKER_FD.out, `${JSON.stringify(message)}\n`);
 const mark = outputMark(process.argv[2] ?? "");

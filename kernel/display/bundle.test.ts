@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { describeError } from "../cell/traceback.ts";
 import { toBundle } from "./display.ts";
 import { createDisplayApi } from "./display-api.ts";
 import { arrayText } from "./display-array.ts";
 import { isFigure } from "./display-figure.ts";
+import { describeError } from "./traceback.ts";
 
 const dataOf = (value: unknown) => (toBundle(value) as { data: Record<string, unknown> }).data;
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { runAs } from "../cell/owner.ts";
 import { createCallProgress } from "./call-progress.ts";
+import { runAs } from "./owner.ts";
 
 type Sent = { id: string; type: string; text: string; html: string; display: unknown };
 

@@ -3,8 +3,8 @@ import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers";
 import { advanceText, duration } from "../../src/base/duration.ts";
 import { escapeMarkup } from "../../src/base/escape-markup.ts";
-import { ownerId } from "../cell/owner.ts";
 import type { Publish } from "./display-api.ts";
+import { ownerId } from "./owner.ts";
 
 /** As src/progress.ts has it. */
 interface Progress {

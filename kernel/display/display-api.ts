@@ -1,10 +1,10 @@
 /** `display` and `clearOutput` as cells call them, and the same under the names of the package tslab. */
 import { randomUUID } from "node:crypto";
 import { types } from "node:util";
-import { ownerId } from "../cell/owner.ts";
-import type { MimeBundle } from "../cell/worker-channel.ts";
+import type { MimeBundle } from "../protocol/worker-channel.ts";
 import { checked, toBundle } from "./display.ts";
 import { interactiveHtml, isFigure, plotlyHtml, setInteractive } from "./display-figure.ts";
+import { ownerId } from "./owner.ts";
 
 export type Publish = (
   id: string,

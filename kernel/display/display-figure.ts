@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { drawFigure } from "../../src/base/draw-figure.ts";
 import { toPlainJson } from "../../src/base/plain-json.ts";
-import type { MimeBundle } from "../cell/worker-channel.ts";
+import type { MimeBundle } from "../protocol/worker-channel.ts";
 
 export interface Figure {
   data: object[];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { MimeBundle } from "../cell/worker-channel.ts";
+import type { MimeBundle } from "../protocol/worker-channel.ts";
 import { toBundle } from "./display.ts";
 import { interactiveHtml, plotlyHtml, setInteractive } from "./display-figure.ts";
 import { html, md, svg } from "./markup.ts";

@@ -2,14 +2,14 @@
 import { inspect, types } from "node:util";
 import { cutText } from "../../src/base/cut-text.ts";
 import { toPlainJson } from "../../src/base/plain-json.ts";
-import { withoutAsyncIds } from "../cell/owner.ts";
-import { describeError } from "../cell/traceback.ts";
-import type { MimeBundle } from "../cell/worker-channel.ts";
+import type { MimeBundle } from "../protocol/worker-channel.ts";
 import { arrayText } from "./display-array.ts";
 import { mapBundle } from "./display-collection.ts";
 import { figureBundle, finishFigure, isFigure } from "./display-figure.ts";
 import { frameBundle } from "./display-frame.ts";
 import { imageBundle } from "./display-image.ts";
+import { withoutAsyncIds } from "./owner.ts";
+import { describeError } from "./traceback.ts";
 
 /** A value with a method of this name shows itself: it returns MIME types with their data, or a promise of them. */
 export const displaySymbol: unique symbol = Symbol.for("Jupyter.display") as never;

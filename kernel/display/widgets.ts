@@ -1,5 +1,5 @@
 /** `slider`, `dropdown`, `checkbox` and `button` for cells: ipywidgets' own controls, drawn by the front end over a comm. */
-import type { Comm } from "../cell/comms.ts";
+import type { Comm } from "./comms.ts";
 import { displaySymbol } from "./display.ts";
 
 /** Opens a comm of ipywidgets' protocol; https://github.com/jupyter-widgets/ipywidgets/blob/main/packages/schema/messages.md */

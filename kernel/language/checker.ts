@@ -1,6 +1,6 @@
 /** Knows the cells of a notebook: checks a new one, completes and documents names, and writes a cell's JavaScript. */
 import type { CompilerOptions, CompletionInfo, QuickInfo, SignatureHelpItems } from "typescript";
-import type { Script } from "../cell/worker-channel.ts";
+import type { Script } from "../protocol/worker-channel.ts";
 import { ownNames } from "./cell-globals.ts";
 import { type ParsedCell, parseCell } from "./cell-source.ts";
 import { type CellModule, cellModule, type Known } from "./cell-text.ts";

@@ -1,8 +1,8 @@
 /** Tells whether a cell can run, needs more lines, or can never run, from the errors of the parser. */
 import type { Diagnostic } from "typescript";
-import { questionIn } from "../server/question.ts";
 import { parseCell } from "./cell-source.ts";
 import type { Completeness } from "./language-messages.ts";
+import { questionIn } from "./question.ts";
 
 const INDENT = "  ";
 /** An unterminated template literal, comment, and regular expression or string that may go on in the next line. */

@@ -1,5 +1,5 @@
 /** What the kernel asks of the process that knows TypeScript, and what it answers. */
-import type { Script } from "../cell/worker-channel.ts";
+import type { Script } from "../protocol/worker-channel.ts";
 
 /** A compiler's error with the cell's lines around it, as a traceback shows it. */
 export interface CompileError {

@@ -1,6 +1,6 @@
 /** TypeScript cell → JavaScript for V8's REPL mode: types go, imports become awaited calls, the last value is handed over. */
 import type { CompilerOptions, CustomTransformers, Program, SourceFile } from "typescript";
-import type { Script } from "../cell/worker-channel.ts";
+import type { Script } from "../protocol/worker-channel.ts";
 import { parseCell } from "./cell-source.ts";
 import { type CellModule, cellModule } from "./cell-text.ts";
 import { compilerOptions } from "./compiler-options.ts";

@@ -1,7 +1,7 @@
 /** Type-checks cells one after another, as the kernel would, without running them. */
 import type { CompileError } from "../language/language-messages.ts";
+import { questionIn } from "../language/question.ts";
 import type { LanguageService } from "../server/language-service.ts";
-import { questionIn } from "../server/question.ts";
 import { type CodeCell, hasTag } from "./notebook.ts";
 
 export interface CheckedCell {

@@ -3,9 +3,9 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Script } from "../cell/worker-channel.ts";
 import { messageOf } from "../errors.ts";
 import type { Content } from "../protocol/message.ts";
+import type { Script } from "../protocol/worker-channel.ts";
 import { type CellPositions, cellPositions } from "./cell-positions.ts";
 import { murmur2 } from "./murmur2.ts";
 

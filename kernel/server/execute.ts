@@ -1,11 +1,11 @@
 /** Answers one execute request: counts, echoes, runs the cell and says what came of it. */
 
-import type { ExpressionResult } from "../cell/worker-channel.ts";
+import { questionIn } from "../language/question.ts";
 import type { Content, Message } from "../protocol/message.ts";
+import type { ExpressionResult } from "../protocol/worker-channel.ts";
 import { asksToLeave, hintFor } from "./foreign-words.ts";
 import type { History } from "./history.ts";
 import type { LanguageService } from "./language-service.ts";
-import { questionIn } from "./question.ts";
 import type { Session } from "./session.ts";
 
 export interface ExecuteContext {

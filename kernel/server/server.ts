@@ -1,10 +1,10 @@
 /** Answers a client's messages: busy before, the reply, idle after; cells one at a time, everything else at once. */
 
-import type { CommContent } from "../cell/worker-channel.ts";
 import { messageOf } from "../errors.ts";
 import { type Connection, channels } from "../protocol/connection.ts";
 import { type Content, createDecoder, createHeader, encodeMessage, type Message } from "../protocol/message.ts";
 import { bindSockets, type RequestChannel } from "../protocol/sockets.ts";
+import type { CommContent } from "../protocol/worker-channel.ts";
 import { createDebugger } from "./debugger.ts";
 import { type ExecuteContext, executeCell } from "./execute.ts";
 import { openHistory } from "./history.ts";

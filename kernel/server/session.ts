@@ -1,5 +1,6 @@
 /** The kernel's hold on the cells: plans one, runs it, stops it, and starts a new process for them when theirs is lost. */
 
+import type { Content } from "../protocol/message.ts";
 import type {
   CellError,
   FromControl,
@@ -9,8 +10,7 @@ import type {
   Script,
   StreamName,
   ToWorker,
-} from "../cell/worker-channel.ts";
-import type { Content } from "../protocol/message.ts";
+} from "../protocol/worker-channel.ts";
 import type { LanguageService } from "./language-service.ts";
 import { startWorkerProcess, type WorkerProcess } from "./worker-process.ts";
 

@@ -1,5 +1,5 @@
 /** Joins what the cells print into few stream messages, each of one cell and one stream. */
-import type { StreamName } from "../cell/worker-channel.ts";
+import type { StreamName } from "../protocol/worker-channel.ts";
 
 export interface Streams {
   add(id: string, name: StreamName, text: string): void;

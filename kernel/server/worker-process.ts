@@ -14,7 +14,7 @@ import {
   type StreamName,
   type ToControl,
   type ToWorker,
-} from "../cell/worker-channel.ts";
+} from "../protocol/worker-channel.ts";
 
 export interface WorkerEvents {
   onMessage(message: FromWorker): void;

@@ -38,7 +38,7 @@ test("the kernel imports src/base alone, the library neither kernel nor scripts"
 });
 
 test("imports between the library's folders go one way", () => {
-  assert.deepEqual(circles(files.filter(({ path }) => path.startsWith("src/"))), []);
+  assert.deepEqual(circles(files), []);
   const file = (path: string, ...imports: string[]) => ({ path, lines: 1, imports });
   const round = [
     file("src/a/x.ts", "src/b/x.ts"),

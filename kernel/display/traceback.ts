@@ -1,8 +1,8 @@
 /** Turns anything thrown into an error's name, value and a traceback of the user's own lines. */
 import { inspect } from "node:util";
 import { cutText } from "../../src/base/cut-text.ts";
+import type { CellError } from "../protocol/worker-channel.ts";
 import { sourceOf } from "./stack.ts";
-import type { CellError } from "./worker-channel.ts";
 
 /** Lines of source shown above and below the one that failed. */
 const CONTEXT_LINES = 2;

@@ -1,6 +1,6 @@
 /** Makes the stacks of errors in cells point into the user's own source, without frames of the kernel. */
 import { findSourceMap, SourceMap } from "node:module";
-import type { Script } from "./worker-channel.ts";
+import type { Script } from "../protocol/worker-channel.ts";
 
 interface Known {
   source: string;

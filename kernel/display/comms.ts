@@ -1,7 +1,7 @@
 /** Comms for cells: named channels to a widget in the front end, opened from either side. */
 import { randomUUID } from "node:crypto";
+import type { CommContent, ToWorker } from "../protocol/worker-channel.ts";
 import { ownerId, runAs } from "./owner.ts";
-import type { CommContent, ToWorker } from "./worker-channel.ts";
 
 type CommMessageType = "comm_open" | "comm_msg" | "comm_close";
 type Publish = (
