@@ -37,7 +37,7 @@ test("the kernel imports src/base alone, the library neither kernel nor scripts"
   ]);
 });
 
-test("imports between the library's folders go one way", () => {
+test("imports between folders go one way", () => {
   assert.deepEqual(circles(files), []);
   const file = (path: string, ...imports: string[]) => ({ path, lines: 1, imports });
   const round = [
