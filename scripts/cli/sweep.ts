@@ -1,5 +1,6 @@
 /** `prunelab sweep`: plans a study, runs its units here, through a queue or on a cluster, and collects what they gave. */
 import { writeFileAtomic } from "../../src/base/atomic.ts";
+import { startDrawing } from "../../src/base/draw-figure.ts";
 import { duration } from "../../src/base/duration.ts";
 import { PrunelabError } from "../../src/errors.ts";
 import { sweepFigure } from "../../src/plot/line-figure.ts";
@@ -225,6 +226,7 @@ What is missing is said, and makes exit code 1.`,
   examples: [["plan.jsonl --output study", "table, plots and files in study/"]],
   run: async (values, operands) => {
     const units = await planOf(operands);
+    startDrawing();
     const { rows, status: found, processors } = await writeCollection(units, values.output);
     for (const { task, metric } of pairs(rows)) {
       const lines = sweepLines(rows, { task, metric });

@@ -142,14 +142,16 @@ it("the recipes that are shown, and the README's picture, are those of the log",
 });
 
 describe("the notebooks", () => {
-  it("are the seven that the README names", () => {
+  it("are the nine that the README names", () => {
     const expected = [
       "calibration",
       "evaluation",
+      "export",
       "gemma-benchmarks",
       "get-started",
       "prune",
       "recipes",
+      "recovery",
       "sparsity-sweep",
     ];
     assert.deepEqual(

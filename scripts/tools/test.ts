@@ -1,7 +1,7 @@
 /** Runs every test file, and fails when none ran, or, under PRUNELAB_NO_SKIP, when one was skipped. */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 
 const wanted = process.argv.slice(2);
@@ -22,7 +22,9 @@ if (files.length === 0) {
 const cache = process.env.PRUNELAB_CACHE ? undefined : mkdtempSync(join(tmpdir(), "prunelab-test-cache-"));
 
 // The spec reporter's closing lines are read for the counts: node --test exits 0 when nothing ran or all was skipped.
-const child = spawn(process.execPath, ["--import", "tsx", "--test", "--test-reporter=spec", ...files], {
+// Node leaves one core free, so that two would run one file at a time; many files mostly wait for processes that they start.
+const concurrency = `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`;
+const child = spawn(process.execPath, ["--import", "tsx", "--test", concurrency, "--test-reporter=spec", ...files], {
   stdio: ["ignore", "pipe", "inherit"],
   env: { ...process.env, ...(cache && { PRUNELAB_CACHE: cache, HF_HUB_CACHE: cache }) },
 });

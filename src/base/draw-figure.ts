@@ -55,6 +55,11 @@ export function drawFigure(figure: { readonly data: unknown; readonly layout: un
   });
 }
 
+/** Starts the thread ahead of the first figure, so that its seconds pass beside other work. */
+export function startDrawing(): void {
+  if (!thread) startThread().unref();
+}
+
 function startThread(): Worker {
   // The build's file, also under tsx and in tests.
   const worker = new Worker(builtFile("src/base/plot-thread.js"), { execArgv: [], stdout: true, stderr: true });
