@@ -1,8 +1,9 @@
-"""Checks exported folders with Python's own libraries: transformers, gguf, safetensors, sentencepiece if it is there.
+"""Checks exported folders with Python's own libraries: transformers, peft, lm-eval, gguf, safetensors, sentencepiece if it is there.
 
-Usage: python scripts/tools/check-export.py [a Hugging Face folder; default data/tiny-gemma3]. Needs torch and transformers, so CI does not run it.
+Usage: python scripts/tools/check-export.py [a Hugging Face folder; default data/tiny-gemma3].
 """
 
+import json
 import re
 import subprocess
 import sys
@@ -49,6 +50,34 @@ for form, tolerance in [("safetensors:bf16", 0), ("safetensors:f16", 1e-4)]:
     assert (seen - expected).abs().max() <= tolerance
     own, other = AutoTokenizer.from_pretrained(work / "pruned"), AutoTokenizer.from_pretrained(work / form)
     assert all(own(text)["input_ids"] == other(text)["input_ids"] for text in texts)
+
+# peft's LoRA begins as nothing, so that the logits are the model's.
+from peft import LoraConfig, get_peft_model
+
+adapted = get_peft_model(load(work / "safetensors:bf16"), LoraConfig(target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"))
+assert torch.equal(logits(adapted), expected)
+print("peft: the same logits under a fresh LoRA of", adapted.get_nb_trainable_parameters()[0], "weights")
+
+# lm-eval's own model class, asked what ours is asked.
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
+
+pairs = [["The quick", " brown fox"], ["Zürich is a", " city"], ["1 + 1 =", " 2"], ["Once upon a time there was", " a\n\nking, 北京"]]
+script = """
+const { loadLanguageModel, openCheckpoint } = await import("./src/index.ts");
+const model = await loadLanguageModel(await openCheckpoint(process.argv[1]));
+const requests = JSON.parse(process.argv[2]).map(([context, continuation]) => ({ context, continuation }));
+console.log(JSON.stringify(await model.loglikelihood(requests)));
+await model.release();
+"""
+command = ["node", "--import", "tsx", "--input-type=module", "-e", script, str(work / "safetensors:bf16"), json.dumps(pairs)]
+ours = json.loads(subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout)
+hf = HFLM(pretrained=str(work / "safetensors:bf16"), dtype="float32", device="cpu", batch_size=1)
+requests = [Instance("loglikelihood", {}, tuple(pair), index) for index, pair in enumerate(pairs)]
+theirs = hf.loglikelihood(requests, disable_tqdm=True)
+for pair, (total, greedy), own in zip(pairs, theirs, ours):
+    assert abs(total - own["sum"]) <= 1e-4 * max(1, abs(total)) and greedy == own["isGreedy"], (pair, total, own)
+print("lm-eval hf:", len(pairs), "log-likelihoods as ours, to", max(abs(t - o["sum"]) for (t, _), o in zip(theirs, ours)))
 
 # The reader in the documentation.
 [snippet] = re.findall(r"```python\n(.*?)```", (root / "src" / "export" / "SPARSE.md").read_text(), re.S)
