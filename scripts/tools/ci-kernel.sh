@@ -24,6 +24,15 @@ export PATH=$environment/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 
 cd "$work"
 PRUNELAB_HISTORY=$work/history-1 python "$root/kernel/python/tests/test_conformance.py" -v
+# The same on the versions of Node after it, each from the npm package `node`.
+for version in 22 24; do
+  npm install --silent --no-audit --no-fund --no-save --prefix "$work/node-$version" "node@$version"
+  (
+    export PATH="$work/node-$version/node_modules/node/bin:$PATH" JUPYTER_PATH=$work/prefix-$version/share/jupyter
+    node "$root/dist/kernel/server/main.js" install --prefix "$work/prefix-$version"
+    PRUNELAB_HISTORY=$work/history-$version python "$root/kernel/python/tests/test_conformance.py"
+  )
+done
 peers=$root/../shared/peers
 if [ -f "$peers/test_kernel.py" ]; then
   (cd "$peers" && PRUNELAB_HISTORY=$work/history-2 python -m unittest -v test_kernel)
