@@ -24,10 +24,16 @@ const cache = process.env.PRUNELAB_CACHE ? undefined : mkdtempSync(join(tmpdir()
 // The spec reporter's closing lines are read for the counts: node --test exits 0 when nothing ran or all was skipped.
 // Node leaves one core free, so that two would run one file at a time; many files mostly wait for processes that they start.
 const concurrency = `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`;
-const child = spawn(process.execPath, ["--import", "tsx", "--test", concurrency, "--test-reporter=spec", ...files], {
-  stdio: ["ignore", "pipe", "inherit"],
-  env: { ...process.env, ...(cache && { PRUNELAB_CACHE: cache, HF_HUB_CACHE: cache }) },
-});
+// A test that failed in the middle may leave something that keeps its file running for ever.
+const limit = "--test-timeout=900000";
+const child = spawn(
+  process.execPath,
+  ["--import", "tsx", "--test", concurrency, limit, "--test-reporter=spec", ...files],
+  {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, ...(cache && { PRUNELAB_CACHE: cache, HF_HUB_CACHE: cache }) },
+  },
+);
 let closing = "";
 child.stdout.on("data", (chunk: Buffer) => {
   process.stdout.write(chunk);
