@@ -55,7 +55,7 @@ interface Cell {
 /** As ipykernel has it. */
 const HASH_SEED = 0xc70f6907;
 /** Files in the process of the cells that are no user's: steps and stacks pass over them. */
-const passedOver = "/node_modules/|/kernel/(?:cell|display|protocol)/";
+const passedOver = /\/node_modules\/|\/kernel\/(?:cell|display|protocol)\//;
 const THREAD = 1;
 const MAX_VARIABLES = 500;
 const STEPS: Readonly<Record<string, string>> = {
@@ -83,7 +83,7 @@ export function createDebugger(ask: AskInspector, publish: (event: Content) => v
 
   async function start(): Promise<void> {
     await ask("Debugger.enable");
-    await ask("Debugger.setBlackboxPatterns", { patterns: ["^node:", passedOver] });
+    await ask("Debugger.setBlackboxPatterns", { patterns: ["^node:", passedOver.source] });
   }
 
   async function setBreakpoints(file: string): Promise<void> {
@@ -282,9 +282,7 @@ export function createDebugger(ask: AskInspector, publish: (event: Content) => v
       if (!isStarted) return;
       if (method === "Debugger.paused") {
         const all = params.callFrames as CallFrame[];
-        frames = all.filter(
-          ({ url }) => cells.has(url) || (url.startsWith("file:") && !new RegExp(passedOver).test(url)),
-        );
+        frames = all.filter(({ url }) => cells.has(url) || (url.startsWith("file:") && !passedOver.test(url)));
         references = [];
         if (frames.length === 0) return void ask("Debugger.resume").catch(() => {});
         event("stopped", { reason: "breakpoint", threadId: THREAD, allThreadsStopped: true });

@@ -223,14 +223,13 @@ function toCommanderOptions(
   if (!isFlag) {
     const parse = option.parse ?? ((text: string) => text);
     main.argParser<unknown>((text, before) => {
-      if (/^--[a-z]/.test(text)) fail(new UsageError(`missing value of ${name}: the next word is ${text}`));
-      let parsed: unknown;
       try {
-        parsed = parse(text, name);
+        if (/^--[a-z]/.test(text)) throw new UsageError(`missing value of ${name}: the next word is ${text}`);
+        const parsed = parse(text, name);
+        return option.many ? [...((before as unknown[] | undefined) ?? []), parsed] : parsed;
       } catch (error) {
-        fail(error as Error);
+        return fail(error as Error);
       }
-      return option.many ? [...((before as unknown[] | undefined) ?? []), parsed] : parsed;
     });
     if (option.default !== undefined) main.default(parse(option.default, name), option.default);
   }

@@ -54,6 +54,8 @@ function notebook(sources: string[]) {
   return { cells, metadata: { kernelspec }, nbformat: 4, nbformat_minor: 5 };
 }
 
+const shotsOf = (page: Page) => (name: string) => page.screenshot({ path: join(screenshots as string, `${name}.png`) });
+
 /** JupyterLab shows an idle kernel before its notebook has a session, and drops, without a request, a cell that is run in between. */
 async function runFirst(page: Page): Promise<void> {
   const first = page.locator(".jp-Notebook .jp-CodeCell").first();
@@ -66,7 +68,7 @@ async function runFirst(page: Page): Promise<void> {
 }
 
 async function use(page: Page, open: OpenNotebook): Promise<void> {
-  const shot = (name: string) => page.screenshot({ path: join(screenshots as string, `${name}.png`) });
+  const shot = shotsOf(page);
   const status = (text: string) => page.locator(`.jp-Notebook-ExecutionIndicator[data-status="${text}"]`).waitFor();
   const output = (cell: number) => page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-OutputArea");
   const prompt = (cell: number) => page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-InputPrompt");
@@ -156,7 +158,7 @@ async function use(page: Page, open: OpenNotebook): Promise<void> {
 }
 
 async function useTools(page: Page, open: OpenNotebook): Promise<void> {
-  const shot = (name: string) => page.screenshot({ path: join(screenshots as string, `${name}.png`) });
+  const shot = shotsOf(page);
   const cell = (index: number) => page.locator(".jp-Notebook .jp-CodeCell").nth(index);
   const done = (index: number) =>
     cell(index)

